@@ -1,1 +1,49 @@
-//! Placeholder.
+//! What the host remembers, in one database. The only crate that knows SQL.
+//!
+//! **Invariants:**
+//! - no `sqlx` type leaves this crate;
+//! - every write is one `BEGIN IMMEDIATE` transaction on the one writer connection, so a write is
+//!   done as a whole or not at all, and a write based on a read inside it is never stale;
+//! - instants (and so leases) come from the database's clock, never from a host's;
+//! - every write of a run's owner names its [`Lease`] and is refused once the epoch moved.
+
+mod checkpoints;
+mod claims;
+mod commit;
+mod connection;
+mod documents;
+mod error;
+mod events;
+mod journal;
+mod ledger;
+mod memory;
+mod open;
+mod pauses;
+mod plugins;
+mod previews;
+mod projects;
+mod row;
+mod runs;
+mod settings;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use checkpoints::{Checkpoint, CheckpointAuthor, NewCheckpoint};
+pub use claims::{Claim, ClaimKind, Claimed, Lease};
+pub use commit::StepCommit;
+pub use documents::Document;
+pub use error::{StartError, StoreError};
+pub use events::EventHint;
+pub use journal::JournalEntry;
+pub use ledger::{LedgerRow, Total, Totals};
+pub use memory::{MAX_MEMORY_KEYS, MAX_MEMORY_VALUE_BYTES};
+pub use open::Store;
+pub use pauses::{Pause, Question};
+pub use plugins::PluginRecord;
+pub use previews::PreviewRecord;
+pub use projects::ProjectPage;
+pub use runs::{NewRun, StepSeed};
+
+/// Short form used throughout.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,181 @@
+//! Who works on a run: leases with a fencing epoch.
+
+use gencode_core::{
+    event::EventBody,
+    id::{HostId, ProjectId, RunId},
+    run::{Run, RunStatus, StepRecord},
+    time,
+};
+use jiff::SignedDuration;
+
+use crate::{
+    Result, Store, StoreError,
+    connection::{Write, sql},
+    row::{Cells, to_integer},
+    runs::run_of,
+};
+
+/// The right to work on a run. Every write of the owner names it; the store refuses the write with
+/// [`StoreError::LeaseLost`] once the run was stopped, paused or taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub run: RunId,
+    pub host: HostId,
+    /// Raised whenever the owner changes.
+    pub epoch: u64,
+}
+
+/// What [`Store::claim`] needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    pub host: HostId,
+    /// How long the lease lives without [`Store::renew`], in milliseconds.
+    pub lease_ms: u32,
+    /// Only this run; any when none.
+    pub only: Option<RunId>,
+}
+
+/// Why a run could be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimKind {
+    /// Nobody worked on it before.
+    Started,
+    /// Its owner died or lost its lease.
+    Recovered,
+    /// It was paused or given back in an orderly way.
+    Resumed,
+}
+
+/// A run with the right to work on it, as it was at the moment of the claim.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    pub run: Run,
+    pub lease: Lease,
+    pub kind: ClaimKind,
+    pub steps: Vec<StepRecord>,
+}
+
+impl Store {
+    /// Takes the oldest run that is to be worked on and has no living owner.
+    ///
+    /// Adds `RunStarted` or `RunRecovered` to the history.
+    pub async fn claim(&self, claim: &Claim) -> Result<Option<Claimed>> {
+        // Most looks find nothing: they need not stand in line for the writer.
+        let waiting = sql("SELECT 1 FROM runs WHERE status IN ('queued', 'running') LIMIT 1");
+        if self.optional(waiting).await?.is_none() {
+            return Ok(None);
+        }
+        let mut write = self.write().await?;
+        let query = sql("SELECT * FROM runs WHERE status IN ('queued', 'running') \
+                         AND (lease_until IS NULL OR lease_until <= ?1) \
+                         AND (?2 IS NULL OR id = ?2) ORDER BY created_at, id LIMIT 1");
+        let (now, only) = (write.now_text(), claim.only.map(|run| run.to_string()));
+        let Some(row) = write.optional(query.bind(now).bind(only)).await? else {
+            return Ok(None);
+        };
+        let found = run_of(self.file_path(), &row)?;
+        let cells = Cells::new(self.file_path(), &row);
+        let epoch = cells.natural("epoch")?.saturating_add(1);
+        let kind = match (found.started_at, cells.optional_text("host")?) {
+            (None, _) => ClaimKind::Started,
+            (Some(_), Some(_)) => ClaimKind::Recovered,
+            (Some(_), None) => ClaimKind::Resumed,
+        };
+        if found.status != RunStatus::Running {
+            found.status.become_(RunStatus::Running)?;
+        }
+        let (now, until) = (write.now_text(), write.lease_end(claim.lease_ms));
+        write
+            .execute(
+                sql(
+                    "UPDATE runs SET status = 'running', host = ?2, epoch = ?3, lease_until = ?4, \
+                     started_at = coalesce(started_at, ?5) WHERE id = ?1",
+                )
+                .bind(found.id.to_string())
+                .bind(claim.host.to_string())
+                .bind(to_integer(epoch))
+                .bind(until)
+                .bind(now),
+            )
+            .await?;
+        let event = match kind {
+            ClaimKind::Started => vec![EventBody::RunStarted],
+            ClaimKind::Recovered => vec![EventBody::RunRecovered],
+            ClaimKind::Resumed => vec![],
+        };
+        write.append_events(&found.project, Some(found.id), event).await?;
+        let run = write.run(found.id).await?;
+        let steps = write.steps(found.id).await?;
+        write.commit().await?;
+        let lease = Lease { run: run.id, host: claim.host, epoch };
+        Ok(Some(Claimed { run, lease, kind, steps }))
+    }
+
+    /// Keeps the lease alive for another `lease_ms` from now.
+    pub async fn renew(&self, lease: &Lease, lease_ms: u32) -> Result<()> {
+        let mut write = self.write().await?;
+        write.hold(lease).await?;
+        let until = write.lease_end(lease_ms);
+        let query = sql("UPDATE runs SET lease_until = ?2 WHERE id = ?1");
+        write.execute(query.bind(lease.run.to_string()).bind(until)).await?;
+        write.commit().await
+    }
+
+    /// Gives the run back, for example at shutdown; anyone may claim it at once.
+    pub async fn release(&self, lease: &Lease) -> Result<()> {
+        let mut write = self.write().await?;
+        write.hold(lease).await?;
+        let query = sql("UPDATE runs SET host = NULL, lease_until = NULL, epoch = epoch + 1 \
+                         WHERE id = ?1");
+        write.execute(query.bind(lease.run.to_string())).await?;
+        write.commit().await
+    }
+
+    /// Takes every run away from a host that is known to be dead. Returns how many.
+    pub async fn expire_host(&self, host: &HostId) -> Result<u64> {
+        let mut write = self.write().await?;
+        let query = sql("UPDATE runs SET lease_until = NULL, epoch = epoch + 1 \
+                         WHERE host = ?1 AND status = 'running' AND lease_until IS NOT NULL");
+        let count = write.execute(query.bind(host.to_string())).await?;
+        write.commit().await?;
+        Ok(count)
+    }
+
+    /// Takes every run away from hosts that `alive` does not know. Returns how many runs.
+    ///
+    /// For a single host at its start: nobody else uses its database, so every other host is dead
+    /// and its runs need not wait for their leases to end.
+    pub async fn release_dead_hosts(&self, alive: impl Fn(&HostId) -> bool + Send) -> Result<u64> {
+        let query = sql("SELECT DISTINCT host FROM runs \
+                         WHERE status = 'running' AND host IS NOT NULL AND lease_until IS NOT NULL");
+        let rows = self.all(query).await?;
+        let hosts: Vec<HostId> = rows
+            .iter()
+            .map(|row| Cells::new(self.file_path(), row).parsed("host"))
+            .collect::<Result<_>>()?;
+        let dead: Vec<HostId> = hosts.into_iter().filter(|host| !alive(host)).collect();
+        let mut count = 0;
+        for host in dead {
+            count += self.expire_host(&host).await?;
+        }
+        Ok(count)
+    }
+}
+
+impl Write {
+    fn lease_end(&self, lease_ms: u32) -> String {
+        let end = self.now.checked_add(SignedDuration::from_millis(i64::from(lease_ms)));
+        time::iso(end.unwrap_or(self.now))
+    }
+
+    /// The check before every write of an owner. Returns the run's project.
+    pub(crate) async fn hold(&mut self, lease: &Lease) -> Result<ProjectId> {
+        let query = sql("SELECT project FROM runs \
+                         WHERE id = ?1 AND host = ?2 AND epoch = ?3 AND status = 'running'")
+        .bind(lease.run.to_string())
+        .bind(lease.host.to_string())
+        .bind(to_integer(lease.epoch));
+        let row = self.optional(query).await?.ok_or(StoreError::LeaseLost(lease.run))?;
+        Cells::new(self.file(), &row).parsed("project")
+    }
+}

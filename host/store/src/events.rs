@@ -1,0 +1,123 @@
+//! The history of a project: numbered without gaps, never changed.
+
+use gencode_core::{
+    event::{Event, EventBody},
+    id::{ProjectId, RunId},
+};
+use tokio::sync::broadcast;
+
+use crate::{
+    Result, Store,
+    connection::{Write, sql},
+    projects::no_project,
+    row::{Cells, to_integer, to_json},
+};
+
+const MAX_PAGE: u32 = 1000;
+
+/// Something was added to a project's history by this process.
+///
+/// Only a hint: read the events after the last one you have, and look now and then without a hint
+/// (another host may have added some, and a slow listener misses hints).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventHint {
+    pub project: ProjectId,
+    /// Sequence number of the newest event.
+    pub seq: u64,
+}
+
+impl Store {
+    /// Adds facts to a project's history and returns them with their numbers.
+    pub async fn append_events(
+        &self,
+        project: &ProjectId,
+        run: Option<RunId>,
+        bodies: Vec<EventBody>,
+    ) -> Result<Vec<Event>> {
+        let mut write = self.write().await?;
+        let events = write.append_events(project, run, bodies).await?;
+        write.commit().await?;
+        Ok(events)
+    }
+
+    /// The events with a number above `seq`, in order; at most `limit` (and at most 1,000).
+    pub async fn events_after(
+        &self,
+        project: &ProjectId,
+        seq: u64,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        let rows = self
+            .all(
+                sql("SELECT seq, at, run, body FROM events WHERE project = ?1 AND seq > ?2 \
+                     ORDER BY seq LIMIT ?3")
+                .bind(project.to_string())
+                .bind(to_integer(seq))
+                .bind(i64::from(limit.min(MAX_PAGE))),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let cells = Cells::new(self.file_path(), row);
+                Ok(Event {
+                    project: project.clone(),
+                    seq: cells.natural("seq")?,
+                    at: cells.instant("at")?,
+                    run: cells.optional_parsed("run")?,
+                    body: cells.json("body")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Number of the newest event; 0 when there is none.
+    pub async fn last_seq(&self, project: &ProjectId) -> Result<u64> {
+        let query = sql("SELECT last_seq FROM projects WHERE id = ?1").bind(project.to_string());
+        let row = self.optional(query).await?.ok_or_else(|| no_project(project))?;
+        Cells::new(self.file_path(), &row).natural("last_seq")
+    }
+
+    /// Hints of all projects. A listener that lags gets `Lagged` and reads what it missed.
+    pub fn subscribe(&self) -> broadcast::Receiver<EventHint> {
+        self.inner.hints.subscribe()
+    }
+}
+
+impl Write {
+    /// Adds facts within this write.
+    pub(crate) async fn append_events(
+        &mut self,
+        project: &ProjectId,
+        run: Option<RunId>,
+        bodies: Vec<EventBody>,
+    ) -> Result<Vec<Event>> {
+        let count = to_integer(bodies.len() as u64);
+        let now = self.now_text();
+        let query = sql("UPDATE projects SET last_seq = last_seq + ?2, modified_at = ?3 \
+                         WHERE id = ?1 RETURNING last_seq")
+        .bind(project.to_string())
+        .bind(count)
+        .bind(now.clone());
+        let row = self.optional(query).await?.ok_or_else(|| no_project(project))?;
+        let last = Cells::new(self.file(), &row).natural("last_seq")?;
+        let first = last.saturating_sub(bodies.len() as u64).saturating_add(1);
+        let mut events = Vec::with_capacity(bodies.len());
+        for (seq, body) in (first..).zip(bodies) {
+            let json = to_json(self.file(), &body)?;
+            self.execute(
+                sql("INSERT INTO events (project, seq, at, run, body) VALUES (?1, ?2, ?3, ?4, ?5)")
+                    .bind(project.to_string())
+                    .bind(to_integer(seq))
+                    .bind(now.clone())
+                    .bind(run.map(|run| run.to_string()))
+                    .bind(json),
+            )
+            .await?;
+            events.push(Event { project: project.clone(), seq, at: self.now, run, body });
+        }
+        if !events.is_empty() {
+            self.hint(project.clone(), last);
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,199 @@
+//! Runs that wait: for an answer, for money, for a moment.
+
+use gencode_core::{
+    digest::Digest,
+    event::EventBody,
+    id::RunId,
+    run::{Run, RunStatus},
+    time,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    JournalEntry, Lease, Result, Store, StoreError,
+    connection::{Write, sql},
+    row::{Cells, to_json},
+};
+
+/// A question to the user: a host call whose reply is not known yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    pub step: String,
+    pub attempt: u32,
+    /// Where in the journal the answer goes.
+    pub path: String,
+    pub digest: Digest,
+    pub call: Value,
+    pub text: String,
+    /// Possible answers; empty for free text.
+    pub options: Vec<String>,
+    /// Taken when nobody can be asked.
+    pub default: String,
+}
+
+/// What [`Store::pause_run`] needs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pause {
+    /// What a person reads.
+    pub reason: String,
+    pub question: Option<Question>,
+    /// When the run goes on by itself (see [`Store::resume_due`]); none: when someone says so.
+    pub resume_at: Option<Timestamp>,
+    pub events: Vec<EventBody>,
+}
+
+fn question_of(store: &Store, row: &SqliteRow) -> Result<Question> {
+    let cells = Cells::new(store.file_path(), row);
+    Ok(Question {
+        step: cells.text("step")?,
+        attempt: cells.small("attempt")?,
+        path: cells.text("path")?,
+        digest: cells.parsed("digest")?,
+        call: cells.json("call")?,
+        text: cells.text("text")?,
+        options: cells.json("options")?,
+        default: cells.text("default_answer")?,
+    })
+}
+
+const QUESTION: &str = "SELECT * FROM questions WHERE run = ?1";
+
+impl Store {
+    /// Puts a run to sleep. Its owner loses it; steps that were running stay so, with their journal.
+    pub async fn pause_run(&self, lease: &Lease, pause: &Pause) -> Result<()> {
+        let mut write = self.write().await?;
+        let project = write.hold(lease).await?;
+        write
+            .execute(
+                sql("UPDATE runs SET status = 'paused', reason = ?2, resume_at = ?3, \
+                     host = NULL, lease_until = NULL, epoch = epoch + 1 \
+                     WHERE id = ?1 AND status = 'running'")
+                .bind(lease.run.to_string())
+                .bind(pause.reason.clone())
+                .bind(pause.resume_at.map(time::iso)),
+            )
+            .await?;
+        if let Some(question) = &pause.question {
+            write.insert_question(lease.run, question).await?;
+        }
+        write.append_events(&project, Some(lease.run), pause.events.clone()).await?;
+        write.commit().await
+    }
+
+    /// What the run waits to be told, if anything.
+    pub async fn question(&self, run: RunId) -> Result<Option<Question>> {
+        let row = self.optional(sql(QUESTION).bind(run.to_string())).await?;
+        row.map(|row| question_of(self, &row)).transpose()
+    }
+
+    /// Answers the open question of a paused run: `reply` becomes the journal's reply of the call
+    /// that asked, and the run can be claimed again.
+    pub async fn answer_run(&self, id: RunId, reply: Value, events: Vec<EventBody>) -> Result<Run> {
+        let mut write = self.write().await?;
+        let row = write.optional(sql(QUESTION).bind(id.to_string())).await?;
+        let Some(row) = row else {
+            write.run(id).await?;
+            return Err(StoreError::Conflict(format!("run {id} has no open question")));
+        };
+        let question = question_of(self, &row)?;
+        write
+            .insert_journal(&JournalEntry {
+                run: id,
+                step: question.step,
+                attempt: question.attempt,
+                path: question.path,
+                digest: question.digest,
+                call: question.call,
+                reply,
+                ledger: None,
+            })
+            .await?;
+        write.execute(sql("DELETE FROM questions WHERE run = ?1").bind(id.to_string())).await?;
+        let run = write.wake(id, events).await?;
+        write.commit().await?;
+        Ok(run)
+    }
+
+    /// Lets a paused run go on. [`StoreError::Conflict`] when it waits for an answer instead.
+    pub async fn resume_run(&self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
+        let mut write = self.write().await?;
+        if write.optional(sql(QUESTION).bind(id.to_string())).await?.is_some() {
+            return Err(StoreError::Conflict(format!("run {id} waits for an answer")));
+        }
+        let run = write.wake(id, events).await?;
+        write.commit().await?;
+        Ok(run)
+    }
+
+    /// Lets every paused run go on whose time has come. Returns their ids.
+    pub async fn resume_due(&self) -> Result<Vec<RunId>> {
+        // Most looks find nothing: they need not stand in line for the writer.
+        let timers =
+            sql("SELECT 1 FROM runs WHERE status = 'paused' AND resume_at IS NOT NULL LIMIT 1");
+        if self.optional(timers).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut write = self.write().await?;
+        let query = sql("SELECT id FROM runs WHERE status = 'paused' AND resume_at <= ?1 \
+                         AND NOT EXISTS (SELECT 1 FROM questions WHERE run = runs.id) \
+                         ORDER BY created_at, id LIMIT 100");
+        let now = write.now_text();
+        let rows = write.all(query.bind(now)).await?;
+        let ids: Vec<RunId> = rows
+            .iter()
+            .map(|row| Cells::new(self.file_path(), row).parsed("id"))
+            .collect::<Result<_>>()?;
+        for id in &ids {
+            let message = "The wait is over.".to_owned();
+            write.wake(*id, vec![EventBody::RunResumed { message }]).await?;
+        }
+        write.commit().await?;
+        Ok(ids)
+    }
+}
+
+impl Write {
+    async fn insert_question(&mut self, run: RunId, question: &Question) -> Result<()> {
+        let call = to_json(self.file(), &question.call)?;
+        let options = to_json(self.file(), &question.options)?;
+        let now = self.now_text();
+        self.execute(
+            sql("INSERT INTO questions \
+                 (run, step, attempt, path, digest, call, text, options, default_answer, at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
+            .bind(run.to_string())
+            .bind(question.step.clone())
+            .bind(i64::from(question.attempt))
+            .bind(question.path.clone())
+            .bind(question.digest.to_string())
+            .bind(call)
+            .bind(question.text.clone())
+            .bind(options)
+            .bind(question.default.clone())
+            .bind(now),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Makes a paused run claimable.
+    async fn wake(&mut self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
+        let run = self.run(id).await?;
+        if run.status != RunStatus::Paused {
+            return Err(StoreError::Conflict(format!(
+                "run {id} is {}, not paused",
+                run.status.as_str()
+            )));
+        }
+        self.execute(
+            sql("UPDATE runs SET status = 'running', reason = '', resume_at = NULL \
+                 WHERE id = ?1 AND status = 'paused'")
+            .bind(id.to_string()),
+        )
+        .await?;
+        self.append_events(&run.project, Some(id), events).await?;
+        self.run(id).await
+    }
+}

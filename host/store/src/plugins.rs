@@ -1,0 +1,70 @@
+//! Components the host knows.
+
+use gencode_core::digest::Digest;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{Result, Store, connection::sql, row::Cells};
+
+/// A component that was added once. Never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginRecord {
+    /// Digest of the component's bytes.
+    pub digest: Digest,
+    pub id: String,
+    pub version: String,
+    /// Text of its `plugin.toml`.
+    pub manifest: String,
+    pub added_at: Timestamp,
+}
+
+fn plugin_of(store: &Store, row: &SqliteRow) -> Result<PluginRecord> {
+    let cells = Cells::new(store.file_path(), row);
+    Ok(PluginRecord {
+        digest: cells.parsed("digest")?,
+        id: cells.text("id")?,
+        version: cells.text("version")?,
+        manifest: cells.text("manifest")?,
+        added_at: cells.instant("added_at")?,
+    })
+}
+
+impl Store {
+    /// Makes a component known. Returns false when it was known already.
+    pub async fn add_plugin(
+        &self,
+        digest: Digest,
+        id: &str,
+        version: &str,
+        manifest: &str,
+    ) -> Result<bool> {
+        let mut write = self.write().await?;
+        let now = write.now_text();
+        let added = write
+            .execute(
+                sql("INSERT INTO plugins (digest, id, version, manifest, added_at) \
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (digest) DO NOTHING")
+                .bind(digest.to_string())
+                .bind(id.to_owned())
+                .bind(version.to_owned())
+                .bind(manifest.to_owned())
+                .bind(now),
+            )
+            .await?;
+        write.commit().await?;
+        Ok(added == 1)
+    }
+
+    /// A component by its digest, if known.
+    pub async fn plugin(&self, digest: Digest) -> Result<Option<PluginRecord>> {
+        let query = sql("SELECT * FROM plugins WHERE digest = ?1").bind(digest.to_string());
+        let row = self.optional(query).await?;
+        row.map(|row| plugin_of(self, &row)).transpose()
+    }
+
+    /// All known components, by id, oldest first.
+    pub async fn plugins(&self) -> Result<Vec<PluginRecord>> {
+        let rows = self.all(sql("SELECT * FROM plugins ORDER BY id, added_at, digest")).await?;
+        rows.iter().map(|row| plugin_of(self, row)).collect()
+    }
+}

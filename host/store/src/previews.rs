@@ -1,0 +1,71 @@
+//! How the preview of a project is started again.
+
+use gencode_core::id::ProjectId;
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Result, Store,
+    connection::sql,
+    row::{Cells, to_json},
+};
+
+/// The preview of a project. The spec's form is the sandbox's business.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreviewRecord {
+    pub project: ProjectId,
+    pub spec: Value,
+    pub created_at: Timestamp,
+}
+
+fn preview_of(store: &Store, row: &SqliteRow) -> Result<PreviewRecord> {
+    let cells = Cells::new(store.file_path(), row);
+    Ok(PreviewRecord {
+        project: cells.parsed("project")?,
+        spec: cells.json("spec")?,
+        created_at: cells.instant("created_at")?,
+    })
+}
+
+impl Store {
+    /// Keeps the preview of a project; the earlier one is replaced.
+    pub async fn put_preview(&self, project: &ProjectId, spec: &Value) -> Result<()> {
+        let spec = to_json(self.file_path(), spec)?;
+        let mut write = self.write().await?;
+        write.project_status(project).await?;
+        let now = write.now_text();
+        write
+            .execute(
+                sql("INSERT INTO previews (project, spec, created_at) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (project) DO UPDATE \
+                     SET spec = excluded.spec, created_at = excluded.created_at")
+                .bind(project.to_string())
+                .bind(spec)
+                .bind(now),
+            )
+            .await?;
+        write.commit().await
+    }
+
+    /// The preview of a project, if it has one.
+    pub async fn preview(&self, project: &ProjectId) -> Result<Option<PreviewRecord>> {
+        let query = sql("SELECT * FROM previews WHERE project = ?1").bind(project.to_string());
+        let row = self.optional(query).await?;
+        row.map(|row| preview_of(self, &row)).transpose()
+    }
+
+    /// All previews, by project.
+    pub async fn previews(&self) -> Result<Vec<PreviewRecord>> {
+        let rows = self.all(sql("SELECT * FROM previews ORDER BY project")).await?;
+        rows.iter().map(|row| preview_of(self, row)).collect()
+    }
+
+    /// Forgets the preview of a project, if it has one.
+    pub async fn remove_preview(&self, project: &ProjectId) -> Result<()> {
+        let mut write = self.write().await?;
+        let query = sql("DELETE FROM previews WHERE project = ?1").bind(project.to_string());
+        write.execute(query).await?;
+        write.commit().await
+    }
+}

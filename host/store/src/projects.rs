@@ -1,0 +1,162 @@
+//! Projects: everything about an application but its files and history.
+
+use gencode_core::{
+    id::ProjectId,
+    project::{Project, ProjectStatus},
+    time,
+};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Result, Store, StoreError,
+    connection::{Write, sql},
+    row::Cells,
+};
+
+const MAX_PAGE: u32 = 500;
+
+/// Some projects, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectPage {
+    pub projects: Vec<Project>,
+    /// Give it to [`Store::list_projects`] for the next page; none at the end.
+    pub next: Option<String>,
+}
+
+fn project_of(store: &Store, row: &SqliteRow) -> Result<Project> {
+    let cells = Cells::new(store.file_path(), row);
+    Ok(Project {
+        id: cells.parsed("id")?,
+        name: cells.text("name")?,
+        description: cells.text("description")?,
+        provider: cells.optional_text("provider")?,
+        model: cells.optional_text("model")?,
+        status: cells.word("status", ProjectStatus::parse)?,
+        created_at: cells.instant("created_at")?,
+        modified_at: cells.instant("modified_at")?,
+    })
+}
+
+impl Store {
+    /// Adds a project. [`StoreError::Conflict`] when its id is taken.
+    pub async fn create_project(&self, project: &Project) -> Result<()> {
+        let mut write = self.write().await?;
+        let added = write
+            .execute(
+                sql("INSERT INTO projects \
+                     (id, name, description, provider, model, status, created_at, modified_at) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING")
+                .bind(project.id.to_string())
+                .bind(project.name.clone())
+                .bind(project.description.clone())
+                .bind(project.provider.clone())
+                .bind(project.model.clone())
+                .bind(project.status.as_str())
+                .bind(time::iso(project.created_at))
+                .bind(time::iso(project.modified_at)),
+            )
+            .await?;
+        if added == 0 {
+            return Err(StoreError::Conflict(format!(
+                "there is already a project `{}`",
+                project.id
+            )));
+        }
+        write.commit().await
+    }
+
+    /// The project.
+    pub async fn project(&self, id: &ProjectId) -> Result<Project> {
+        let row = self.optional(sql("SELECT * FROM projects WHERE id = ?1").bind(id.to_string()));
+        match row.await? {
+            Some(row) => project_of(self, &row),
+            None => Err(no_project(id)),
+        }
+    }
+
+    /// Projects, newest first; at most 500 at once. `cursor` is [`ProjectPage::next`].
+    pub async fn list_projects(&self, limit: u32, cursor: Option<&str>) -> Result<ProjectPage> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        // A cursor names the last project shown, as "created_at id": it stays right when projects
+        // are added or deleted meanwhile.
+        let (at, id) = cursor.and_then(|cursor| cursor.split_once(' ')).unwrap_or(("~", "~"));
+        let mut rows = self
+            .all(
+                sql("SELECT * FROM projects WHERE (created_at, id) < (?1, ?2) \
+                     ORDER BY created_at DESC, id DESC LIMIT ?3")
+                .bind(at.to_owned())
+                .bind(id.to_owned())
+                .bind(i64::from(limit) + 1),
+            )
+            .await?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let projects = rows.iter().map(|row| project_of(self, row)).collect::<Result<Vec<_>>>()?;
+        let next = projects
+            .last()
+            .filter(|_| more)
+            .map(|last| format!("{} {}", time::iso(last.created_at), last.id));
+        Ok(ProjectPage { projects, next })
+    }
+
+    /// Notes that something about the project changed just now.
+    pub async fn touch_project(&self, id: &ProjectId) -> Result<()> {
+        let mut write = self.write().await?;
+        let now = write.now_text();
+        let query = sql("UPDATE projects SET modified_at = ?2 WHERE id = ?1");
+        if write.execute(query.bind(id.to_string()).bind(now)).await? == 0 {
+            return Err(no_project(id));
+        }
+        write.commit().await
+    }
+
+    /// Deletes the project with its history. Refused while it has a run that is not final.
+    pub async fn delete_project(&self, id: &ProjectId) -> Result<()> {
+        let mut write = self.write().await?;
+        let active = sql("SELECT 1 FROM runs WHERE project = ?1 \
+                          AND status IN ('queued', 'running', 'paused')");
+        if write.optional(active.bind(id.to_string())).await?.is_some() {
+            return Err(StoreError::Conflict(format!(
+                "project `{id}` has a run that is not finished; stop it first"
+            )));
+        }
+        let query = sql("DELETE FROM projects WHERE id = ?1").bind(id.to_string());
+        if write.execute(query).await? == 0 {
+            return Err(no_project(id));
+        }
+        write.commit().await
+    }
+}
+
+pub(crate) fn no_project(id: &ProjectId) -> StoreError {
+    StoreError::NotFound { what: "project", id: id.to_string() }
+}
+
+impl Write {
+    /// State of the project as this write sees it.
+    pub(crate) async fn project_status(&mut self, id: &ProjectId) -> Result<ProjectStatus> {
+        let query = sql("SELECT status FROM projects WHERE id = ?1").bind(id.to_string());
+        let row = self.optional(query).await?.ok_or_else(|| no_project(id))?;
+        Cells::new(self.file(), &row).word("status", ProjectStatus::parse)
+    }
+
+    /// Takes the project to `to`, if the rules allow it.
+    pub(crate) async fn project_becomes(
+        &mut self,
+        id: &ProjectId,
+        to: ProjectStatus,
+    ) -> Result<()> {
+        let from = self.project_status(id).await?;
+        from.become_(to)?;
+        let now = self.now_text();
+        self.execute(
+            sql("UPDATE projects SET status = ?2, modified_at = ?3 WHERE id = ?1 AND status = ?4")
+                .bind(id.to_string())
+                .bind(to.as_str())
+                .bind(now)
+                .bind(from.as_str()),
+        )
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Steps of a run and how often they were tried.
+
+use gencode_core::{
+    event::EventBody,
+    id::RunId,
+    project::IllegalTransition,
+    run::{StepRecord, StepStatus},
+};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Lease, Result, Store, StoreError,
+    connection::{Write, sql},
+    row::Cells,
+};
+
+pub(crate) fn step_of(file: &std::path::Path, row: &SqliteRow) -> Result<StepRecord> {
+    let cells = Cells::new(file, row);
+    Ok(StepRecord {
+        step: cells.text("step")?,
+        position: cells.small("position")?,
+        status: cells.word("status", StepStatus::parse)?,
+        attempt: cells.small("attempt")?,
+        reason: cells.text("reason")?,
+        report: cells.json("report")?,
+        started_at: cells.optional_instant("started_at")?,
+        finished_at: cells.optional_instant("finished_at")?,
+    })
+}
+
+const STEPS: &str = "SELECT * FROM steps WHERE run = ?1 ORDER BY position, step";
+const STEP: &str = "SELECT * FROM steps WHERE run = ?1 AND step = ?2";
+
+impl Store {
+    /// The steps of a run, in pipeline order.
+    pub async fn steps(&self, run: RunId) -> Result<Vec<StepRecord>> {
+        let rows = self.all(sql(STEPS).bind(run.to_string())).await?;
+        rows.iter().map(|row| step_of(self.file_path(), row)).collect()
+    }
+
+    /// Begins a step and returns the number of this try, from 1.
+    ///
+    /// A step that is running already (its host died, or the run was paused in it) keeps its
+    /// number, and with it its journal. `events` makes, from the number, what is added to the
+    /// history when a new try begins.
+    pub async fn begin_step(
+        &self,
+        lease: &Lease,
+        step: &str,
+        events: impl FnOnce(u32) -> Vec<EventBody> + Send,
+    ) -> Result<u32> {
+        let mut write = self.write().await?;
+        let project = write.hold(lease).await?;
+        let record = write.step(lease.run, step).await?;
+        if record.status == StepStatus::Running {
+            return Ok(record.attempt);
+        }
+        if !record.status.may_become(StepStatus::Running) {
+            return Err(illegal(record.status, StepStatus::Running));
+        }
+        let now = write.now_text();
+        let attempt = record.attempt.saturating_add(1);
+        write
+            .execute(
+                sql("UPDATE steps SET status = 'running', attempt = ?3, reason = '', \
+                     started_at = coalesce(started_at, ?4), finished_at = NULL \
+                     WHERE run = ?1 AND step = ?2 AND status = ?5")
+                .bind(lease.run.to_string())
+                .bind(step.to_owned())
+                .bind(i64::from(attempt))
+                .bind(now)
+                .bind(record.status.as_str()),
+            )
+            .await?;
+        write.append_events(&project, Some(lease.run), events(attempt)).await?;
+        write.commit().await?;
+        Ok(attempt)
+    }
+}
+
+pub(crate) fn illegal(from: StepStatus, to: StepStatus) -> StoreError {
+    IllegalTransition { what: "step", from: from.as_str(), to: to.as_str() }.into()
+}
+
+impl Write {
+    /// The step as this write sees it.
+    pub(crate) async fn step(&mut self, run: RunId, step: &str) -> Result<StepRecord> {
+        let query = sql(STEP).bind(run.to_string()).bind(step.to_owned());
+        match self.optional(query).await? {
+            Some(row) => step_of(self.file(), &row),
+            None => Err(StoreError::NotFound { what: "step", id: format!("{run}/{step}") }),
+        }
+    }
+
+    pub(crate) async fn steps(&mut self, run: RunId) -> Result<Vec<StepRecord>> {
+        let rows = self.all(sql(STEPS).bind(run.to_string())).await?;
+        rows.iter().map(|row| step_of(self.file(), row)).collect()
+    }
+}
