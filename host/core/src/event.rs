@@ -39,8 +39,8 @@ pub enum EventBody {
     /// The run waits for the user.
     RunPaused { step: String, question: String, options: Vec<String> },
     RunResumed { message: String },
-    RunCompleted { message: String },
-    RunFailed { error: String },
+    RunCompleted { message: String, seconds: f64, completed: Vec<String>, skipped: Vec<String> },
+    RunFailed { error: String, seconds: f64, completed: Vec<String>, failed: Vec<String> },
     RunStopped { reason: String },
     /// The user saved a file through the API.
     FileSaved { path: String, checkpoint: CheckpointId },

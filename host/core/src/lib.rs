@@ -5,11 +5,13 @@
 
 pub mod digest;
 pub mod event;
+pub mod glob;
 pub mod id;
 pub mod ledger;
 pub mod path;
 pub mod pipeline;
 pub mod plugin;
 pub mod project;
+pub mod request;
 pub mod run;
 pub mod time;
