@@ -1,0 +1,3 @@
+//! The offline model.
+
+pub mod model;
