@@ -1,0 +1,12 @@
+//! The one door to blocking threads in this crate.
+
+use crate::host::BoxError;
+
+/// Runs CPU-heavy or blocking work away from the async threads. A panic in it is an error.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BoxError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door the rule asks for")]
+    let task = tokio::task::spawn_blocking(work);
+    task.await.map_err(BoxError::from)
+}
