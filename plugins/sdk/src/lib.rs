@@ -53,6 +53,8 @@ pub mod testing;
 pub mod agent;
 #[cfg(feature = "handler")]
 pub mod handler;
+#[cfg(feature = "handler")]
+pub mod supervise;
 #[cfg(feature = "validator")]
 pub mod validator;
 

@@ -1,0 +1,27 @@
+//! The modes of the persona are complete.
+
+use gencode_plugin_sdk::agent::Agent;
+
+use super::*;
+
+#[test]
+fn every_mode_says_what_to_answer() {
+    let modes: Vec<&str> = LUNA.modes.iter().map(|mode| mode.name).collect();
+    assert_eq!(modes, ["frontend_tests", "frontend_fix"]);
+    assert_eq!(Luna::describe().modes, modes);
+    for mode in LUNA.modes {
+        let names = match mode.expects {
+            Expects::Intent => "document `intent`",
+            Expects::Verdict => "document `verdict`",
+            Expects::Diagnosis => "document `diagnosis`",
+            Expects::Files(_) => "test",
+        };
+        assert!(mode.task.to_lowercase().contains(names), "{} does not say {names}", mode.name);
+    }
+}
+
+#[test]
+fn the_manifest_is_about_this_plugin() {
+    let manifest = include_str!("../plugin.toml");
+    assert!(manifest.contains("id = \"luna\"") && manifest.contains(LUNA.summary));
+}

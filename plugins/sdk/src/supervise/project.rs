@@ -1,0 +1,111 @@
+//! What a step reads of the project, and the reports it makes.
+
+use serde_json::Value;
+
+use super::Host;
+use crate::{
+    handler::StepReport,
+    types::{Document, Fault, Finding, Intent},
+};
+
+/// Where the contract lies in the application.
+pub const CONTRACT: &str = "contract/openapi.json";
+
+/// Key of the contract under which the whole intent travels.
+pub const INTENT_KEY: &str = "x-gencode-intent";
+
+/// The documents of these names that exist.
+///
+/// What an earlier run left is looked up in the application's own files.
+pub fn documents(host: &impl Host, names: &[&str]) -> Result<Vec<Document>, Fault> {
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(document(host, name)?);
+    }
+    Ok(found)
+}
+
+fn document(host: &impl Host, name: &str) -> Result<Option<Document>, Fault> {
+    match host.document(name) {
+        Ok(document) => return Ok(Some(document)),
+        Err(error) if error.code == "not-found" => {}
+        Err(error) => return Err(error.into()),
+    }
+    let read = |path: &str| -> Result<Option<String>, Fault> {
+        Ok(host.read_all(&[path])?.into_iter().next().map(|file| file.content))
+    };
+    Ok(match name {
+        "contract" => read(CONTRACT)?.map(|text| Document::text(name, crate::document::JSON, text)),
+        "architecture" => read("architecture.md")?.map(|text| Document::text(name, "text/markdown", text)),
+        "intent" => {
+            let Some(contract) = read(CONTRACT)? else { return Ok(None) };
+            let contract: Value = Document::text("contract", crate::document::JSON, contract).read()?;
+            contract.get(INTENT_KEY).map(|intent| Document::json(name, intent)).transpose()?
+        }
+        _ => None,
+    })
+}
+
+/// The document of this name. Fault: `missing-document`.
+pub fn require(host: &impl Host, name: &str) -> Result<Document, Fault> {
+    document(host, name)?
+        .ok_or_else(|| Fault::permanent("missing-document", format!("no earlier step left the document `{name}`")))
+}
+
+/// The intent of the application.
+pub fn intent(host: &impl Host) -> Result<Intent, Fault> {
+    require(host, "intent")?.read()
+}
+
+/// Asks for tools. The answer is the reason to skip the step, if one is missing.
+pub fn missing_tool(host: &impl Host, tools: &[&str]) -> Result<Option<String>, Fault> {
+    for tool in tools {
+        match host.available(tool) {
+            Ok(_) => {}
+            Err(error) if error.code == "unavailable" => {
+                return Ok(Some(format!("{tool} is not available: {}", error.message)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// A report of work without tests.
+pub fn report(summary: impl Into<String>, findings: Vec<Finding>, score: Option<u8>) -> StepReport {
+    StepReport { summary: summary.into(), findings, score, tests: Vec::new(), acceptance: None }
+}
+
+/// The last characters of a text, cut at a line where possible.
+pub fn tail(text: &str, characters: usize) -> &str {
+    let text = text.trim_end();
+    let skip = text.chars().count().saturating_sub(characters);
+    let start = text.char_indices().nth(skip).map_or(text.len(), |(index, _)| index);
+    let cut = text.get(start..).unwrap_or_default();
+    match cut.split_once('\n') {
+        Some((_, rest)) if skip > 0 && !rest.is_empty() => rest,
+        _ => cut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::fake::Fake;
+
+    #[test]
+    fn a_later_run_finds_documents_in_the_application() {
+        let host = Fake::default().with_file(CONTRACT, r#"{"openapi": "3.1.0", "x-gencode-intent": {"title": "Shop"}}"#);
+        let found = documents(&host, &["intent", "contract", "architecture"]).unwrap();
+        assert_eq!(found.iter().map(|document| document.name.as_str()).collect::<Vec<_>>(), ["intent", "contract"]);
+        assert!(found[0].content.contains("Shop"));
+        assert_eq!(require(&host, "architecture").unwrap_err().code, "missing-document");
+    }
+
+    #[test]
+    fn a_tail_begins_at_a_line() {
+        assert_eq!(tail("one\ntwo\nthree\n", 8), "three");
+        assert_eq!(tail("short", 80), "short");
+        assert_eq!(tail("ääää", 2), "ää");
+    }
+}
