@@ -1,0 +1,1 @@
+//! Back-end routes and client calls that agree with the contract.

@@ -1,0 +1,1 @@
+//! Style sheets that parse and HTML whose tags match.

@@ -1,0 +1,1 @@
+//! JSON, YAML and TOML files that can be read.
