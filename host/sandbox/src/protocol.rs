@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Isolation {
     pub user_namespace: bool,
     pub pid_namespace: bool,
-    pub mount_namespace: bool,
+    /// Own root folder that holds nothing but what it may use. Hides the sockets of daemons,
+    /// which Landlock lets through.
+    pub private_root: bool,
     /// Own network with nothing but `lo`. False too where the network was asked for.
     pub network_namespace: bool,
     /// Whether TCP is restricted by Landlock.
@@ -59,6 +61,13 @@ pub(crate) struct Spec {
     /// Files and folders that may be changed.
     pub writable: Vec<String>,
     pub limits: Limits,
+    /// Whether to give it a root folder that holds nothing but `readable` and `writable`.
+    pub private_root: bool,
+    /// Folder that is `/tmp` in the private root.
+    pub temporary: String,
+    /// User and group of the host process; filled in by the outer helper.
+    #[serde(default)]
+    pub ids: (u32, u32),
     /// What the outer helper already did; filled in by it for the inner one.
     #[serde(default)]
     pub isolation: Isolation,
