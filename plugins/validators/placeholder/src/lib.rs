@@ -1,8 +1,11 @@
-//! Finds omitted code, placeholders and files that were cut off.
+//! Files that are whole: no omitted code, no placeholders, not cut off.
+
+mod lines;
+mod whole;
 
 use gencode_plugin_sdk::{
     export_validator,
-    types::{Fault, File, Finding},
+    types::{Fault, File},
     validator::{CheckReport, CheckRequest, Description, Validator},
 };
 
@@ -10,11 +13,55 @@ struct Placeholder;
 
 impl Validator for Placeholder {
     fn describe() -> Description {
-        Description::per_file("placeholder", "x", &["**/*"])
+        Description::per_file(
+            "placeholder",
+            "Files that are whole: no omitted code, no placeholders, not cut off.",
+            &["**"],
+        )
     }
+
     fn check(request: CheckRequest) -> Result<CheckReport, Fault> {
-        Ok(CheckReport::per_file(&request.files, |f: &File| vec![Finding::error("a", &f.path, 1, 1, "x")]))
+        Ok(CheckReport::per_file(&request.files, |file| {
+            let Some(kind) = Kind::of(file) else { return Vec::new() };
+            let mut findings = whole::check(file, kind);
+            findings.extend(lines::check(file, kind));
+            findings
+        }))
+    }
+}
+
+/// What a file is written in, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Python,
+    /// JavaScript, TypeScript and style sheets: `//` and `/* */`.
+    Script,
+    Markup,
+    Markdown,
+    /// Settings with `#` comments, and anything else.
+    Other,
+}
+
+impl Kind {
+    /// None for files that nobody writes by hand.
+    fn of(file: &File) -> Option<Self> {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        if name.contains("-lock.") || name.ends_with(".lock") || name.ends_with(".svg") {
+            return None;
+        }
+        Some(match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("py" | "pyi") => Self::Python,
+            Some("js" | "jsx" | "mjs" | "cjs" | "ts" | "tsx" | "mts" | "cts" | "css" | "scss") => {
+                Self::Script
+            }
+            Some("html" | "htm" | "xml") => Self::Markup,
+            Some("md" | "markdown") => Self::Markdown,
+            _ => Self::Other,
+        })
     }
 }
 
 export_validator!(Placeholder);
+
+#[cfg(test)]
+mod tests;
