@@ -50,6 +50,8 @@ pub enum Expects {
     Diagnosis,
     /// At least one file, and documents with these names.
     Files(&'static [&'static str]),
+    /// Files or documents, whatever the change needs.
+    Changes,
 }
 
 /// Who completes a prompt. The host, or a script in tests.

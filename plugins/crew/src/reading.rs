@@ -30,13 +30,18 @@ pub fn read(expects: Expects, answer: answer::Answer) -> Result<Answer, Fault> {
                     format!("the answer has no document `{missing}`"),
                 ));
             }
-            // A changed intent is held to the same rules as a new one.
-            if answer.documents.iter().any(|document| document.name == "intent") {
-                intent::read(&answer)?;
-            }
-            Ok(Answer::Authored(Authored { files: answer.files, documents: answer.documents }))
+            authored(answer)
         }
+        Expects::Changes => authored(answer),
     }
+}
+
+fn authored(answer: answer::Answer) -> Result<Answer, Fault> {
+    // A changed intent is held to the same rules as a new one.
+    if answer.documents.iter().any(|document| document.name == "intent") {
+        intent::read(&answer)?;
+    }
+    Ok(Answer::Authored(Authored { files: answer.files, documents: answer.documents }))
 }
 
 /// As a model writes it: judgement and score must be there, the lists may be left out.

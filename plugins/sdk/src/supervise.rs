@@ -171,6 +171,65 @@ pub fn work(host: &impl Host, step: &StepRequest, task: &Task<'_>) -> Result<App
     ))
 }
 
+/// A question to an agent whose answer is not files.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Who is asked.
+    pub worker: Worker,
+    /// One of the agent's modes.
+    pub mode: &'a str,
+    /// What is special this time, in prose.
+    pub instructions: &'a str,
+    /// Structured input.
+    pub documents: &'a [Document],
+    /// Files to look at.
+    pub files: &'a [File],
+    /// What is already known about them.
+    pub findings: &'a [Finding],
+}
+
+/// Asks until the answer can be read, at most as often as the step allows. Answers the thinking as
+/// well. Faults: those of the last answer, of agents and host; `wrong-answer`.
+pub fn ask<T>(
+    host: &impl Host,
+    step: &StepRequest,
+    question: &Question<'_>,
+    read: impl Fn(Answer) -> Option<T>,
+) -> Result<(String, T), Fault> {
+    let Question { worker, mode, .. } = *question;
+    let attempts = step.max_agent_attempts.max(1);
+    let mut wrong: Vec<Finding> = Vec::new();
+    let mut attempt = 1;
+    loop {
+        host.at(share(attempt, attempts), &format!("{} works, try {attempt} of {attempts}", worker.persona));
+        let request = AgentRequest {
+            context: step.context.clone(),
+            mode: mode.to_owned(),
+            instructions: question.instructions.to_owned(),
+            documents: question.documents.to_vec(),
+            files: question.files.to_vec(),
+            findings: [question.findings, &wrong].concat(),
+            max_output_tokens: if attempt == 1 { step.max_output_tokens } else { step.max_output_tokens_retry },
+        };
+        match call(host, worker, request) {
+            Ok(answer) => {
+                host.say(worker.persona, &answer.thinking);
+                let read = read(answer.answer).ok_or_else(|| {
+                    let message = format!("{} answered `{mode}` with something else", worker.persona);
+                    Fault::permanent("wrong-answer", message)
+                })?;
+                return Ok((answer.thinking, read));
+            }
+            Err(fault) if is_answers_fault(&fault) && attempt < attempts => {
+                host.say(worker.persona, &format!("My answer could not be used: {}.", fault.message));
+                wrong = vec![Finding::error(&format!("answer.{}", fault.code), "", 0, 0, fault.message)];
+                attempt += 1;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
 /// Calls one agent; the host's error and the agent's fault are both faults.
 pub fn call(
     host: &impl Host,

@@ -46,7 +46,7 @@ const DEREK: Persona = Persona {
         Mode {
             name: "refine",
             task: include_str!("prompts/refine.md"),
-            expects: Expects::Files(&[]),
+            expects: Expects::Changes,
             temperature: 0.25,
         },
     ],

@@ -14,7 +14,7 @@ fn every_mode_says_what_to_answer() {
             Expects::Intent => "document `intent`",
             Expects::Verdict => "document `verdict`",
             Expects::Diagnosis => "document `diagnosis`",
-            Expects::Files(_) => "file",
+            Expects::Files(_) | Expects::Changes => "file",
         };
         assert!(mode.task.to_lowercase().contains(names), "{} does not say {names}", mode.name);
     }

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Host;
 use crate::{
-    handler::StepReport,
-    types::{Document, Fault, Finding, Intent},
+    handler::{Description, StepReport},
+    types::{Document, Entity, Fault, File, Finding, Intent},
 };
 
 /// Where the contract lies in the application.
@@ -13,6 +13,83 @@ pub const CONTRACT: &str = "contract/openapi.json";
 
 /// Key of the contract under which the whole intent travels.
 pub const INTENT_KEY: &str = "x-gencode-intent";
+
+/// Files of the seed and of the host that no model may replace, though a step may write beside them.
+const FIXED: [&str; 4] =
+    ["backend/app/routers/__init__.py", "backend/tests/__init__.py", "backend/tests/conftest.py", "backend/tests/test_app.py"];
+
+/// A finding for every file that no model may replace.
+pub fn fixed(files: &[File]) -> Vec<Finding> {
+    files
+        .iter()
+        .filter(|file| FIXED.contains(&file.path.as_str()))
+        .map(|file| {
+            Finding::error("answer.forbidden-path", &file.path, 0, 0, "the file comes with the seed or from a script")
+                .with_hint("leave it out")
+        })
+        .collect()
+}
+
+/// A finding for every path that is not among the files.
+pub fn missing(files: &[File], paths: &[&str]) -> Vec<Finding> {
+    paths
+        .iter()
+        .filter(|path| !files.iter().any(|file| file.path == **path))
+        .map(|path| Finding::error("answer.missing-file", path, 0, 0, "the file is missing").with_hint("add it, complete"))
+        .collect()
+}
+
+/// The files that differ from what is there.
+pub fn changed(host: &impl Host, files: Vec<File>) -> Result<Vec<File>, Fault> {
+    let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    let before = if paths.is_empty() { Vec::new() } else { host.read_all(&paths)? };
+    Ok(files.into_iter().filter(|file| !before.contains(file)).collect())
+}
+
+/// What a handler says about itself, as constants.
+#[derive(Debug, Clone, Copy)]
+pub struct Card {
+    /// Same as in `plugin.toml`.
+    pub id: &'static str,
+    /// What a person reads.
+    pub title: &'static str,
+    /// Who does it.
+    pub performer: &'static str,
+    /// Documents that must exist.
+    pub needs: &'static [&'static str],
+    /// Documents it leaves.
+    pub produces: &'static [&'static str],
+    /// Globs of the files it may write.
+    pub writes: &'static [&'static str],
+    /// Globs that must each match afterwards.
+    pub leaves: &'static [&'static str],
+}
+
+impl Card {
+    /// What `describe` answers.
+    pub fn describe(&self) -> Description {
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Description {
+            id: self.id.to_owned(),
+            title: self.title.to_owned(),
+            performer: self.performer.to_owned(),
+            needs: owned(self.needs),
+            produces: owned(self.produces),
+            writes: owned(self.writes),
+            leaves: owned(self.leaves),
+        }
+    }
+}
+
+/// Path of an entity's list in API and front end, without `/api`: `/line-items`.
+pub fn route(entity: &Entity) -> String {
+    format!("/{}", entity.plural.replace('_', "-"))
+}
+
+/// Letters and digits of a text in lower case, to compare names in different spellings.
+pub fn folded(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
 
 /// The documents of these names that exist.
 ///
@@ -55,6 +132,19 @@ pub fn require(host: &impl Host, name: &str) -> Result<Document, Fault> {
 /// The intent of the application.
 pub fn intent(host: &impl Host) -> Result<Intent, Fault> {
     require(host, "intent")?.read()
+}
+
+/// The contract with the intent that everything after it is generated from: the one we understood,
+/// not a copy that a model made of it. Unchanged where it holds that intent already.
+pub fn with_intent(contract: &str, intent: &Intent) -> Result<String, Fault> {
+    let unreadable = |error: serde_json::Error| Fault::permanent("contract-unreadable", format!("the contract: {error}"));
+    let mut object: serde_json::Map<String, Value> = serde_json::from_str(contract).map_err(unreadable)?;
+    let intent = serde_json::to_value(intent).map_err(unreadable)?;
+    if object.get(INTENT_KEY) == Some(&intent) {
+        return Ok(contract.to_owned());
+    }
+    object.insert(INTENT_KEY.to_owned(), intent);
+    Ok(Document::json("contract", &object)?.content)
 }
 
 /// Asks for tools. The answer is the reason to skip the step, if one is missing.

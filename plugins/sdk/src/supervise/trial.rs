@@ -64,12 +64,7 @@ impl Suite {
                 fixer: DEREK,
                 mode: "backend_fix",
                 sources: &["backend/app/**/*.py", "backend/tests/*.py"],
-                writes: &[
-                    "backend/app/models.py",
-                    "backend/app/schemas.py",
-                    "backend/app/routers/*.py",
-                    "backend/tests/test_*.py",
-                ],
+                writes: &["backend/app/{models,schemas,auth}.py", "backend/app/routers/*.py", "backend/tests/*.py"],
             },
             Self::Frontend => Facts {
                 name: "frontend",
