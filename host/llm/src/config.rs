@@ -32,9 +32,10 @@ impl fmt::Debug for Secret {
 }
 
 /// How to reach one provider.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Endpoint {
-    /// Instead of the provider's own address: a proxy, a compatible server, a test.
+    /// Instead of the provider's own address: a proxy, a compatible server, a test. Without user
+    /// name, password, query and fragment.
     pub base_url: Option<String>,
     /// An empty key counts as none.
     pub api_key: Option<Secret>,
@@ -42,6 +43,17 @@ pub struct Endpoint {
     pub default_model: Option<String>,
     /// Models to offer besides the built-in list.
     pub models: Vec<String>,
+}
+
+impl fmt::Debug for Endpoint {
+    /// Without the address: a wrong one may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("api_key", &self.api_key)
+            .field("default_model", &self.default_model)
+            .field("models", &self.models)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Bounds of every call.
@@ -72,9 +84,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            deadline: Duration::from_secs(120),
-            ollama_deadline: Duration::from_secs(300),
-            offline_deadline: Duration::from_secs(60),
+            deadline: Duration::from_mins(2),
+            ollama_deadline: Duration::from_mins(5),
+            offline_deadline: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(10),
             tries: 3,
             backoff: Duration::from_millis(500),
@@ -93,7 +105,7 @@ pub struct GatewayConfig {
     pub openai: Endpoint,
     pub anthropic: Endpoint,
     pub ollama: Endpoint,
-    /// Any other server that speaks OpenAI's chat completions; off without a base URL.
+    /// Any other server that speaks `OpenAI`'s chat completions; off without a base URL.
     pub openai_compatible: Endpoint,
     /// Provider of a call that names none.
     pub default_provider: Provider,

@@ -57,10 +57,14 @@ pub enum LlmError {
     #[error("the call may cost up to {needed} USD, {remaining} USD remain of the budget")]
     Budget { needed: Decimal, remaining: Decimal },
     /// Nobody knows what the model costs, and unknown is not free.
-    #[error("no price is known for model `{model}` of {provider}; add one to the price table of the configuration")]
+    #[error(
+        "no price is known for model `{model}` of {provider}; add one to the price table of the configuration"
+    )]
     UnknownModelPrice { provider: String, model: String },
     /// No provider has this id.
-    #[error("there is no provider `{0}`; there are gemini, openai, anthropic, ollama, openai-compatible and offline")]
+    #[error(
+        "there is no provider `{0}`; there are gemini, openai, anthropic, ollama, openai-compatible and offline"
+    )]
     NoSuchProvider(String),
     /// The provider lacks its key or address.
     #[error("{provider} is not configured: {hint}")]

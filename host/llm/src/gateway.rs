@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    config::{Endpoint, GatewayConfig, Limits},
+    built_in,
+    config::{Endpoint, GatewayConfig, Limits, Secret},
     error::LlmError,
     http,
     price::{Price, PriceTable, Tokens},
@@ -25,12 +26,15 @@ use crate::{
 /// Time for a probe; it carries no work.
 const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// What the providers' own framing of a message takes at most, in tokens.
+const MESSAGE_TOKENS: usize = 16;
+
 /// Something that answers model calls: the [`Gateway`], or a [`Recorder`](crate::Recorder).
 #[async_trait]
 pub trait LanguageModel: Send + Sync {
     /// What the call may cost at most at list price, in US dollars: a token for every three bytes
-    /// of the prompt, and the whole answer that is allowed. Real tokens are longer than that on
-    /// average, so the sum is an upper bound for ordinary text.
+    /// of the prompt, some for each message, and the whole answer that is allowed. Real tokens are
+    /// longer than that on average, so the sum is an upper bound for ordinary text.
     ///
     /// An empty `provider` or `model` means the configured default, here and in
     /// [`complete`](Self::complete).
@@ -106,10 +110,19 @@ impl Gateway {
         }
         if model.len() > 200 || !model.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(LlmError::InvalidRequest {
-                detail: format!("`{}` is not the name of a model", crate::error::shorten(model, 60)),
+                detail: format!(
+                    "`{}` is not the name of a model",
+                    crate::error::shorten(model, 60)
+                ),
             });
         }
         Ok((provider, model.to_owned()))
+    }
+
+    /// List price of a model, per million tokens in US dollars. Unknown is an error, never zero.
+    pub fn price(&self, provider: &str, model: &str) -> Result<Price, LlmError> {
+        let (provider, model) = self.resolve(provider, model)?;
+        self.prices.find(provider, &model)
     }
 
     /// All providers, in the order the front end shows them.
@@ -127,8 +140,9 @@ impl Gateway {
         let after = PROBE_DEADLINE.min(provider.deadline(&self.config.limits));
         let call = async {
             let client = remote.client(provider, &self.config.limits).await?;
-            let request =
-                client.get(wire::models_url(provider, &remote.base)).headers(remote.headers.clone());
+            let request = client
+                .get(wire::models_url(provider, &remote.base))
+                .headers(remote.headers.clone());
             http::send(provider, request, self.config.limits.max_answer_bytes).await
         };
         let reply = timeout_at(Instant::now() + after, call)
@@ -182,7 +196,7 @@ impl Gateway {
     }
 
     fn key(&self, provider: Provider) -> Option<&str> {
-        self.config.endpoint(provider)?.api_key.as_ref().map(|key| key.expose())
+        self.config.endpoint(provider)?.api_key.as_ref().map(Secret::expose)
     }
 
     /// Waits for a free place among the calls to this provider.
@@ -193,7 +207,12 @@ impl Gateway {
     }
 
     /// Tries until there is an answer, an error for the caller, or no time for another try.
-    async fn call(&self, call: &Call<'_>, price: &Price, deadline: Instant) -> Result<Completion, LlmError> {
+    async fn call(
+        &self,
+        call: &Call<'_>,
+        price: &Price,
+        deadline: Instant,
+    ) -> Result<Completion, LlmError> {
         let limits = &self.config.limits;
         let remote = self.remote(call.provider)?;
         let _slot = self.slot(call.provider).await;
@@ -236,11 +255,12 @@ impl Gateway {
         if !(200..300).contains(&reply.status) {
             return Err(wire::classify(provider, call.model, &reply, key));
         }
-        let body: Value = serde_json::from_slice(&reply.body).map_err(|error| LlmError::BadAnswer {
-            provider: provider.to_string(),
-            detail: format!("not JSON: {error}"),
-            usage: None,
-        })?;
+        let body: Value =
+            serde_json::from_slice(&reply.body).map_err(|error| LlmError::BadAnswer {
+                provider: provider.to_string(),
+                detail: format!("not JSON: {error}"),
+                usage: None,
+            })?;
         if wire::is_error(&body) {
             return Err(wire::classify(provider, call.model, &reply, key));
         }
@@ -261,36 +281,6 @@ impl Gateway {
             }),
         }
     }
-
-    /// The built-in model, on a thread of its own: it computes.
-    ///
-    /// A call that outlives its deadline cannot be stopped, only left behind; it keeps its slot, so
-    /// that such calls do not pile up.
-    async fn offline(&self, model: &str, request: &CompletionRequest) -> Result<Completion, LlmError> {
-        let slot = self.slot(Provider::Offline).await;
-        let input = request.clone();
-        #[expect(clippy::disallowed_methods, reason = "bounded by the slots of the gateway, and nothing else blocks here")]
-        let work = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            let answer = offline_answer(&input.task, &input.documents());
-            answer.map(|text| (input.prompt_bytes(), text))
-        });
-        let (prompt_bytes, text) = work
-            .await
-            .map_err(|error| LlmError::BadAnswer {
-                provider: Provider::Offline.to_string(),
-                detail: if error.is_panic() { "it panicked" } else { "it was stopped" }.to_owned(),
-                usage: None,
-            })?
-            .map_err(|error| LlmError::InvalidRequest { detail: format!("the offline model: {error}") })?;
-        let tokens = Tokens {
-            input: offline_tokens(prompt_bytes),
-            cached: 0,
-            output: offline_tokens(text.len()),
-        };
-        let usage = usage(Provider::Offline, model, &Price::free(Provider::Offline), tokens);
-        Ok(Completion { text, finish_reason: "stop".to_owned(), usage })
-    }
 }
 
 #[async_trait]
@@ -303,7 +293,9 @@ impl LanguageModel for Gateway {
     ) -> Result<Decimal, LlmError> {
         let (provider, model) = self.resolve(provider, model)?;
         let price = self.prices.find(provider, &model)?;
-        let input = u64::try_from(request.prompt_bytes().div_ceil(3)).unwrap_or(u64::MAX);
+        let frame = request.messages.len().saturating_mul(MESSAGE_TOKENS);
+        let input = request.prompt_bytes().div_ceil(3).saturating_add(frame);
+        let input = u64::try_from(input).unwrap_or(u64::MAX);
         let output = u64::from(request.max_output_tokens);
         Ok(price.cost(Tokens { input, cached: 0, output }))
     }
@@ -322,7 +314,7 @@ impl LanguageModel for Gateway {
         let deadline = Instant::now() + after;
         let answer = async {
             if provider == Provider::Offline {
-                return self.offline(&model, request).await;
+                return built_in::complete(self.slot(provider).await, &model, request).await;
             }
             let call = Call { provider, model: &model, request, temperature: price.temperature };
             self.call(&call, &price, deadline).await
@@ -354,6 +346,9 @@ impl Remote {
         if base.query().is_some() || base.fragment().is_some() {
             return Err(invalid("it has a query or a fragment"));
         }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(invalid("it has a user name or a password; give the key as the API key"));
+        }
         if key.is_some() && base.scheme() == "http" && !http::is_loopback(&base) {
             tracing::warn!(%provider, "the API key travels unencrypted: the base URL starts with http://");
         }
@@ -366,18 +361,8 @@ impl Remote {
     }
 }
 
-/// The generator is not part of this build yet.
-fn offline_answer(_task: &str, _documents: &[(&str, &str)]) -> Result<String, String> {
-    Err("its generator is not part of this build".to_owned())
-}
-
-/// Tokens of the offline model, which has none: four bytes each, rounded up. A rule, not a guess,
-/// so that the same run always shows the same numbers.
-fn offline_tokens(bytes: usize) -> u64 {
-    u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
-}
-
-fn usage(provider: Provider, model: &str, price: &Price, tokens: Tokens) -> Usage {
+/// What a call cost.
+pub(crate) fn usage(provider: Provider, model: &str, price: &Price, tokens: Tokens) -> Usage {
     Usage {
         provider: provider.to_string(),
         model: model.to_owned(),

@@ -26,11 +26,7 @@ pub(crate) struct Reply {
 ///
 /// A server on this machine is reached directly, whatever proxy the environment names, and needs no
 /// certificates, so that Ollama works on a machine that has none.
-pub(crate) fn client(
-    provider: Provider,
-    base: &Url,
-    limits: &Limits,
-) -> Result<Client, LlmError> {
+pub(crate) fn client(provider: Provider, base: &Url, limits: &Limits) -> Result<Client, LlmError> {
     install_crypto();
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
@@ -44,7 +40,10 @@ pub(crate) fn client(
     }
     builder.build().map_err(|error| LlmError::NotConfigured {
         provider: provider.to_string(),
-        hint: format!("no secure connection is possible ({}); install the system's CA certificates", causes(error)),
+        hint: format!(
+            "no secure connection is possible ({}); install the system's CA certificates",
+            causes(error)
+        ),
     })
 }
 
@@ -151,12 +150,18 @@ mod tests {
         for (pairs, expected) in [
             (vec![("retry-after", "7")], Some(Duration::from_secs(7))),
             (vec![("retry-after", "1.5")], Some(Duration::from_millis(1500))),
-            (vec![("retry-after-ms", "250"), ("retry-after", "1")], Some(Duration::from_millis(250))),
-            (vec![date, ("retry-after", "Sun, 22 Nov 2026 10:01:30 GMT")], Some(Duration::from_secs(90))),
+            (
+                vec![("retry-after-ms", "250"), ("retry-after", "1")],
+                Some(Duration::from_millis(250)),
+            ),
+            (
+                vec![date, ("retry-after", "Sun, 22 Nov 2026 10:01:30 GMT")],
+                Some(Duration::from_secs(90)),
+            ),
             (vec![date, ("retry-after", "Sun, 22 Nov 2026 09:00:00 GMT")], Some(Duration::ZERO)),
             (vec![("retry-after", "Sun, 22 Nov 2026 10:01:30 GMT")], None),
             (vec![("retry-after", "-5")], Some(Duration::ZERO)),
-            (vec![("retry-after", "99999999999999999999")], Some(Duration::from_secs(86_400))),
+            (vec![("retry-after", "99999999999999999999")], Some(Duration::from_hours(24))),
             (vec![("retry-after", "soon")], None),
             (vec![], None),
         ] {
@@ -167,8 +172,12 @@ mod tests {
     #[test]
     fn a_server_on_this_machine_is_recognized() {
         for (url, expected) in [
-            ("http://127.0.0.1:11434", true), ("http://localhost:1", true), ("http://[::1]:8000/v1", true),
-            ("https://api.openai.com", false), ("http://localhost.evil.example", false), ("http://10.0.0.1", false),
+            ("http://127.0.0.1:11434", true),
+            ("http://localhost:1", true),
+            ("http://[::1]:8000/v1", true),
+            ("https://api.openai.com", false),
+            ("http://localhost.evil.example", false),
+            ("http://10.0.0.1", false),
         ] {
             assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
         }

@@ -1,6 +1,6 @@
 //! The model gateway: the only door through which the product talks to a language model.
 //!
-//! [`Gateway`] speaks to OpenAI, Anthropic, Gemini, Ollama, anything OpenAI-compatible, and to the
+//! [`Gateway`] speaks to `OpenAI`, Anthropic, Gemini, Ollama, anything OpenAI-compatible, and to the
 //! built-in [`offline`] model, all behind [`LanguageModel`]. It owns keys, prices, deadlines and
 //! retries. It owns no budget: the caller books money in its ledger, and the order is
 //!
@@ -13,6 +13,7 @@
 //! **Invariant:** a secret is in no `Display`, `Debug` or error of this crate.
 //! *Checked by `tests/it/secrets.rs`.*
 
+mod built_in;
 pub mod config;
 pub mod error;
 mod gateway;

@@ -94,10 +94,15 @@ impl Price {
         let long = self.long.as_ref();
         let prices = [Some(self.input), Some(self.output), self.cached]
             .into_iter()
-            .chain([long.map(|long| long.input), long.map(|long| long.output), long.and_then(|long| long.cached)])
+            .chain([
+                long.map(|long| long.input),
+                long.map(|long| long.output),
+                long.and_then(|long| long.cached),
+            ])
             .flatten();
         for price in prices {
-            let too_low = if zero_is_meant { price < Decimal::ZERO } else { price <= Decimal::ZERO };
+            let too_low =
+                if zero_is_meant { price < Decimal::ZERO } else { price <= Decimal::ZERO };
             if too_low || price > HIGHEST_PRICE {
                 return Err(LlmError::InvalidSetting {
                     setting: format!("price of {} {}", self.provider, self.models.join(", ")),
@@ -185,7 +190,10 @@ mod tests {
         // The estimate of a whole run in the original: 49,500 in, 56,000 out (domain-rules §2.6).
         assert_eq!(cost(Provider::Gemini, "gemini-3.5-flash-lite", 49_500, 56_000), usd("0.15485"));
         assert_eq!(cost(Provider::OpenAi, "gpt-4o-mini-2024-07-18", 1, 0), usd("0.00000015"));
-        assert_eq!(cost(Provider::Anthropic, "claude-haiku-4-5-20251001", 1_000, 2_000), usd("0.011"));
+        assert_eq!(
+            cost(Provider::Anthropic, "claude-haiku-4-5-20251001", 1_000, 2_000),
+            usd("0.011")
+        );
     }
 
     #[test]
@@ -252,9 +260,19 @@ mod tests {
     #[test]
     fn a_star_stands_for_any_characters() {
         for (pattern, text, expected) in [
-            ("a", "a", true), ("a", "ab", false), ("a*", "a", true), ("a*", "abc", true), ("*", "", true),
-            ("a*c", "abc", true), ("a*c", "ac", true), ("a*c", "a", false), ("ab*b", "ab", false),
-            ("*b*", "abc", true), ("*b*d*", "abcde", true), ("*d*b*", "abcde", false), ("a**c", "abc", true),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "a", true),
+            ("a*", "abc", true),
+            ("*", "", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "a", false),
+            ("ab*b", "ab", false),
+            ("*b*", "abc", true),
+            ("*b*d*", "abcde", true),
+            ("*d*b*", "abcde", false),
+            ("a**c", "abc", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
@@ -278,7 +296,8 @@ mod tests {
         #[test]
         fn no_count_of_tokens_overflows(input: u64, cached: u64, output: u64) {
             let price = Price { input: HIGHEST_PRICE, output: HIGHEST_PRICE, ..Price::free(Provider::OpenAi) };
-            prop_assert!(price.cost(Tokens { input, cached, output }) >= Decimal::ZERO);
+            let cost = price.cost(Tokens { input, cached, output });
+            prop_assert!(cost >= Decimal::ZERO);
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum Provider {
     OpenAi,
     Anthropic,
     Ollama,
-    /// Any server that speaks OpenAI's chat completions.
+    /// Any server that speaks `OpenAI`'s chat completions.
     #[serde(rename = "openai-compatible")]
     OpenAiCompatible,
     /// The built-in deterministic model.
@@ -80,13 +80,15 @@ impl Provider {
     }
 
     /// What to set before it can be used.
-    pub(crate) const fn hint(self) -> &'static str {
+    pub const fn hint(self) -> &'static str {
         match self {
             Self::Gemini => "set GEMINI_API_KEY",
             Self::OpenAi => "set OPENAI_API_KEY",
             Self::Anthropic => "set ANTHROPIC_API_KEY",
             Self::Ollama => "set OLLAMA_BASE_URL",
-            Self::OpenAiCompatible => "set OPENAI_COMPATIBLE_BASE_URL (and OPENAI_COMPATIBLE_API_KEY where the server wants one) and name a model",
+            Self::OpenAiCompatible => {
+                "set OPENAI_COMPATIBLE_BASE_URL (and OPENAI_COMPATIBLE_API_KEY where the server wants one) and name a model"
+            }
             Self::Offline => "it needs nothing",
         }
     }
@@ -106,9 +108,24 @@ impl Provider {
     /// Models offered to choose from. Others may be named as long as their price is known.
     pub const fn models(self) -> &'static [&'static str] {
         match self {
-            Self::Gemini => &["gemini-3.5-flash-lite", "gemini-3.5-flash", "gemini-3.1-pro-preview", "gemini-2.5-flash", "gemini-2.5-pro"],
-            Self::OpenAi => &["gpt-5-mini", "gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.4", "gpt-4.1", "gpt-4o-mini"],
-            Self::Anthropic => &["claude-sonnet-5-5", "claude-opus-5-5", "claude-sonnet-4-5", "claude-haiku-4-5"],
+            Self::Gemini => &[
+                "gemini-3.5-flash-lite",
+                "gemini-3.5-flash",
+                "gemini-3.1-pro-preview",
+                "gemini-2.5-flash",
+                "gemini-2.5-pro",
+            ],
+            Self::OpenAi => &[
+                "gpt-5-mini",
+                "gpt-5.6-luna",
+                "gpt-5.6-terra",
+                "gpt-5.4",
+                "gpt-4.1",
+                "gpt-4o-mini",
+            ],
+            Self::Anthropic => {
+                &["claude-sonnet-5-5", "claude-opus-5-5", "claude-sonnet-4-5", "claude-haiku-4-5"]
+            }
             Self::Ollama => &["qwen2.5-coder:7b", "llama3.1:8b", "mistral", "codellama:7b"],
             Self::OpenAiCompatible => &[],
             Self::Offline => &["offline"],

@@ -57,7 +57,8 @@ impl Recorder {
 
     /// Writes beside and renames, so that no reader sees half a record.
     async fn write(&self, path: &Path, record: &Record) -> Result<(), LlmError> {
-        let failed = |detail: String| LlmError::Recording { path: path.display().to_string(), detail };
+        let failed =
+            |detail: String| LlmError::Recording { path: path.display().to_string(), detail };
         let text = serde_json::to_vec_pretty(record).map_err(|error| failed(error.to_string()))?;
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let draft = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
@@ -95,9 +96,11 @@ impl LanguageModel for Recorder {
         match &self.mode {
             RecorderMode::Record(inner) => {
                 // A folder that cannot be written is known before anything is paid.
-                tokio::fs::create_dir_all(&self.dir).await.map_err(|error| LlmError::Recording {
-                    path: self.dir.display().to_string(),
-                    detail: error.to_string(),
+                tokio::fs::create_dir_all(&self.dir).await.map_err(|error| {
+                    LlmError::Recording {
+                        path: self.dir.display().to_string(),
+                        detail: error.to_string(),
+                    }
                 })?;
                 let completion = inner.complete(provider, model, request).await?;
                 let record = Record {
@@ -113,8 +116,10 @@ impl LanguageModel for Recorder {
                 Ok(record.completion)
             }
             RecorderMode::Replay => {
-                let failed =
-                    |detail: String| LlmError::Recording { path: path.display().to_string(), detail };
+                let failed = |detail: String| LlmError::Recording {
+                    path: path.display().to_string(),
+                    detail,
+                };
                 let text = match tokio::fs::read(&path).await {
                     Ok(text) => text,
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -146,7 +146,10 @@ mod tests {
         let guard = books.reserve("run", usd("5"), usd("0"), usd("6")).unwrap();
         guard.settle(usd("5"));
         let error = books.reserve("run", usd("5"), usd("0"), usd("6")).unwrap_err();
-        assert!(matches!(error, LlmError::Budget { remaining, .. } if remaining == usd("1")), "{error}");
+        assert!(
+            matches!(error, LlmError::Budget { remaining, .. } if remaining == usd("1")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -80,11 +80,16 @@ mod tests {
         let limits = Limits { tries: 9, ..Limits::default() };
         let full = Jitter::new(|| 1.0);
         let waits: Vec<u128> = (1..=6)
-            .map(|tried| wait_before_next(&overloaded(None), tried, &limits, &full).unwrap().as_millis())
+            .map(|tried| {
+                wait_before_next(&overloaded(None), tried, &limits, &full).unwrap().as_millis()
+            })
             .collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 8000]);
         let half = Jitter::new(|| 0.5);
-        assert_eq!(wait_before_next(&overloaded(None), 1, &limits, &half), Some(Duration::from_millis(250)));
+        assert_eq!(
+            wait_before_next(&overloaded(None), 1, &limits, &half),
+            Some(Duration::from_millis(250))
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ pub(super) fn read(body: &Value) -> Reading {
         "STOP" => "stop".to_owned(),
         "MAX_TOKENS" => "length".to_owned(),
         "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" => {
-            return Reading::Filtered { detail: format!("the answer was blocked ({reason})"), tokens };
+            return Reading::Filtered {
+                detail: format!("the answer was blocked ({reason})"),
+                tokens,
+            };
         }
         other => other.to_ascii_lowercase(),
     };

@@ -3,6 +3,8 @@
 mod anthropic;
 mod classify;
 mod gemini;
+#[cfg(test)]
+mod known_errors;
 mod ollama;
 mod openai;
 
@@ -54,7 +56,10 @@ impl Reading {
             return Self::bad("no count of the tokens used", None);
         };
         if finish_reason == "content_filter" {
-            return Self::Filtered { detail: "the answer was cut off".to_owned(), tokens: Some(tokens) };
+            return Self::Filtered {
+                detail: "the answer was cut off".to_owned(),
+                tokens: Some(tokens),
+            };
         }
         if text.is_empty() && finish_reason != "length" {
             return Self::bad(format!("no text (finish reason `{finish_reason}`)"), Some(tokens));
@@ -68,7 +73,9 @@ impl Call<'_> {
     pub(crate) fn url(&self, base: &Url) -> Url {
         match self.provider {
             Provider::Anthropic => join(base, &["v1", "messages"]),
-            Provider::Gemini => join(base, &["v1beta", "models", &format!("{}:generateContent", self.model)]),
+            Provider::Gemini => {
+                join(base, &["v1beta", "models", &format!("{}:generateContent", self.model)])
+            }
             Provider::Ollama => join(base, &["api", "chat"]),
             Provider::OpenAi | Provider::OpenAiCompatible | Provider::Offline => {
                 join(base, &["chat", "completions"])
@@ -117,7 +124,12 @@ impl Call<'_> {
 
     /// All that the system says, for providers that take it apart from the turns.
     fn system(&self) -> Option<String> {
-        let texts: Vec<String> = self.turns().into_iter().filter(|(role, _)| *role == Role::System).map(|(_, text)| text).collect();
+        let texts: Vec<String> = self
+            .turns()
+            .into_iter()
+            .filter(|(role, _)| *role == Role::System)
+            .map(|(_, text)| text)
+            .collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
 
@@ -149,7 +161,9 @@ pub(crate) fn models_url(provider: Provider, base: &Url) -> Url {
         Provider::Anthropic => join(base, &["v1", "models"]),
         Provider::Gemini => join(base, &["v1beta", "models"]),
         Provider::Ollama => join(base, &["api", "tags"]),
-        Provider::OpenAi | Provider::OpenAiCompatible | Provider::Offline => join(base, &["models"]),
+        Provider::OpenAi | Provider::OpenAiCompatible | Provider::Offline => {
+            join(base, &["models"])
+        }
     }
 }
 
@@ -215,10 +229,22 @@ mod tests {
     #[test]
     fn neighbours_of_one_role_are_one_turn() {
         let mut request = request(&[
-            (Role::System, "a"), (Role::User, "b"), (Role::System, "c"), (Role::User, "d"), (Role::Assistant, "e"), (Role::User, ""),
+            (Role::System, "a"),
+            (Role::User, "b"),
+            (Role::System, "c"),
+            (Role::User, "d"),
+            (Role::Assistant, "e"),
+            (Role::User, ""),
         ]);
-        request.messages.push(Message { role: Role::User, parts: vec![Part::data("x", "text/plain", "y")] });
-        let call = Call { provider: Provider::Anthropic, model: "m", request: &request, temperature: true };
+        request
+            .messages
+            .push(Message { role: Role::User, parts: vec![Part::data("x", "text/plain", "y")] });
+        let call = Call {
+            provider: Provider::Anthropic,
+            model: "m",
+            request: &request,
+            temperature: true,
+        };
         assert_eq!(call.system().unwrap(), "a\n\nc");
         assert_eq!(
             call.dialogue(),
@@ -234,7 +260,12 @@ mod tests {
     fn a_model_name_cannot_leave_its_place_in_the_address() {
         let request = request(&[(Role::User, "x")]);
         let base: Url = "https://example.com/proxy/".parse().unwrap();
-        let call = Call { provider: Provider::Gemini, model: "../../x?y#z", request: &request, temperature: true };
+        let call = Call {
+            provider: Provider::Gemini,
+            model: "../../x?y#z",
+            request: &request,
+            temperature: true,
+        };
         assert_eq!(
             call.url(&base).as_str(),
             "https://example.com/proxy/v1beta/models/..%2F..%2Fx%3Fy%23z:generateContent"

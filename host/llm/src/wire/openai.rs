@@ -1,4 +1,4 @@
-//! OpenAI's chat completions, and the servers that speak them too.
+//! `OpenAI`'s chat completions, and the servers that speak them too.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,8 @@ pub(super) fn body(call: &Call<'_>) -> Value {
         .collect();
     let mut body = json!({ "model": call.model, "messages": messages, "stream": false });
     // OpenAI's newer models refuse `max_tokens`; compatible servers often know nothing else.
-    let limit = if call.provider == Provider::OpenAi { "max_completion_tokens" } else { "max_tokens" };
+    let limit =
+        if call.provider == Provider::OpenAi { "max_completion_tokens" } else { "max_tokens" };
     if let Some(fields) = body.as_object_mut() {
         fields.insert(limit.to_owned(), json!(call.request.max_output_tokens));
         if call.temperature {
