@@ -15,13 +15,20 @@
 
 mod accept;
 mod blocking;
+mod browse;
+mod check;
+mod devtools;
 mod error;
+mod folder;
 mod helper;
+mod http;
 mod install;
+mod local;
 mod place;
 mod preview;
 mod process;
 mod protocol;
+mod serve;
 mod tail;
 mod tools;
 mod types;
