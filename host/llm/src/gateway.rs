@@ -125,12 +125,6 @@ impl Gateway {
         self.prices.find(provider, &model)
     }
 
-    /// List price of a model; the same error as a call where nobody knows it.
-    pub fn price(&self, provider: &str, model: &str) -> Result<Price, LlmError> {
-        let (provider, model) = self.resolve(provider, model)?;
-        self.prices.find(provider, &model)
-    }
-
     /// All providers, in the order the front end shows them.
     pub fn providers(&self) -> Vec<ProviderInfo> {
         Provider::ALL.into_iter().map(|provider| self.info(provider)).collect()
