@@ -220,8 +220,8 @@ fn verdict(error: wasmtime::Error, state: &mut CallState) -> CallError {
         _ => {}
     }
     // A guest that was refused memory aborts in any of several ways.
-    if state.memory.refused() {
-        return CallError::Memory { limit: limits.memory_bytes as u64 };
+    if let Some(refusal) = state.memory.take_refusal() {
+        return refusal;
     }
     let message = || cut(&format!("{:#}", error.root_cause()), 4_096).to_owned();
     match error.downcast_ref::<Trap>() {

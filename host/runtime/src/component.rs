@@ -42,15 +42,22 @@ impl Outline {
     ///
     /// Calling them gives `denied`, so this is a mistake of the author, but not a danger.
     pub fn unasked(&self) -> Vec<Capability> {
-        let imported = |capability: &Capability| {
-            let name = format!("gencode:plugin/{}{CONTRACT_SUFFIX}", capability.as_str());
-            self.imports.contains(&name)
-        };
-        Capability::ALL
-            .into_iter()
-            .filter(|capability| !self.manifest.capabilities.contains_key(capability))
-            .filter(imported)
-            .collect()
+        let asked = &self.manifest.capabilities;
+        let all = Capability::ALL.into_iter();
+        all.filter(|it| !asked.contains_key(it) && self.imports_interface(*it)).collect()
+    }
+
+    /// Capabilities that the manifest asks for but whose interface is not imported.
+    pub fn unused(&self) -> Vec<Capability> {
+        let asked = self.manifest.capabilities.keys().copied();
+        // WASI guests reach the clock and randomness through it.
+        let by_wasi = |it| self.uses_wasi && matches!(it, Capability::Clock | Capability::Random);
+        asked.filter(|it| !self.imports_interface(*it) && !by_wasi(*it)).collect()
+    }
+
+    fn imports_interface(&self, capability: Capability) -> bool {
+        let name = format!("gencode:plugin/{}{CONTRACT_SUFFIX}", capability.as_str());
+        self.imports.contains(&name)
     }
 }
 

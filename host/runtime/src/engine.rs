@@ -7,7 +7,10 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
-use crate::{error::StartError, limits::MAX_MEMORY_BYTES};
+use crate::{
+    error::StartError,
+    limits::{MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS},
+};
 
 /// A guest yields to the other tasks once per tick.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -79,7 +82,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_memories_per_module(4)
         .max_tables_per_module(8)
         .max_component_instance_size(4 * 1024 * 1024)
-        .table_elements(64 * 1024)
+        .table_elements(MAX_TABLE_ELEMENTS)
         .max_memory_size(MAX_MEMORY_BYTES)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(16 * 1024);

@@ -89,6 +89,8 @@ pub enum CallError {
     Cpu { limit: Duration },
     #[error("memory limit {} reached", bytes(*.limit))]
     Memory { limit: u64 },
+    #[error("limit of {limit} table elements reached")]
+    Table { limit: usize },
     #[error("stack limit {} reached (recursion too deep)", bytes(*.limit))]
     Stack { limit: u64 },
     #[error("limit of {limit} host calls reached")]
@@ -133,6 +135,7 @@ impl CallError {
             Self::Deadline { .. } => "deadline",
             Self::Cpu { .. } => "cpu",
             Self::Memory { .. } => "memory",
+            Self::Table { .. } => "table",
             Self::Stack { .. } => "stack",
             Self::HostCalls { .. } => "host-calls",
             Self::ValueTooLarge { .. } => "value-too-large",

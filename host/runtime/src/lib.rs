@@ -4,10 +4,10 @@
 //! guest wants to have done goes through the one method of [`Host`], which the engine implements.
 //!
 //! **Invariant:** no guest, however hostile, ends anything but its own call. *Checked by
-//! `tests/hostile.rs` with the guests of `tests/guests`.*
+//! `tests/it/hostile.rs` with the guests of `tests/guests`.*
 //!
 //! **Invariant:** nothing of one call is visible to another: each has a store of its own, and
-//! pooled memory is zeroed. *Checked by `tests/hostile.rs`.*
+//! pooled memory is zeroed. *Checked by `tests/it/hostile.rs`.*
 
 mod bindings;
 mod blocking;
@@ -25,6 +25,7 @@ mod runtime;
 mod state;
 mod wasi;
 
+pub mod build;
 pub mod types;
 
 pub use call::Call;
@@ -32,6 +33,6 @@ pub use component::{MANIFEST_SECTION, MAX_COMPONENT_BYTES, Outline, outline};
 pub use engine::{Allocation, Lane};
 pub use error::{CallError, LoadError, StartError};
 pub use host::{BoxError, Host, HostCall, HostFailure, HostReply, LogLevel};
-pub use limits::{CallLimits, LOG_LINE_BYTES, LOG_LINES, MAX_MEMORY_BYTES};
+pub use limits::{CallLimits, LOG_LINE_BYTES, LOG_LINES, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 pub use plugin::Plugin;
 pub use runtime::{Runtime, RuntimeConfig};

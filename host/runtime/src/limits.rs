@@ -5,10 +5,15 @@ use std::time::Duration;
 use gencode_core::plugin::{LimitRequest, PluginKind};
 use wasmtime::ResourceLimiter;
 
+use crate::error::CallError;
+
 const MIB: usize = 1024 * 1024;
 
 /// Largest linear memory a slot of the pool can hold: no call gets more (plugin-hosts.md §6.2).
 pub const MAX_MEMORY_BYTES: usize = 256 * MIB;
+
+/// Elements of one table: what a slot of the pool can hold.
+pub const MAX_TABLE_ELEMENTS: usize = 64 * 1024;
 
 /// Longest line of the log; the rest of it is cut off.
 pub const LOG_LINE_BYTES: usize = 4 * 1024;
@@ -81,17 +86,17 @@ impl CallLimits {
 pub(crate) struct MemoryMeter {
     limit: usize,
     used: usize,
-    refused: bool,
+    refused: Option<CallError>,
 }
 
 impl MemoryMeter {
-    pub(crate) const fn new(limit: usize) -> Self {
-        Self { limit, used: 0, refused: false }
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit: limit.min(MAX_MEMORY_BYTES), used: 0, refused: None }
     }
 
-    /// Whether the guest asked for more than there was.
-    pub(crate) const fn refused(&self) -> bool {
-        self.refused
+    /// The limit that the guest met first, if it asked for more than there was.
+    pub(crate) fn take_refusal(&mut self) -> Option<CallError> {
+        self.refused.take()
     }
 
     /// Highest use so far: memories and tables never shrink.
@@ -105,9 +110,13 @@ impl MemoryMeter {
         if fits {
             self.used = total;
         } else {
-            self.refused = true;
+            self.refuse(CallError::Memory { limit: self.limit as u64 });
         }
         fits
+    }
+
+    fn refuse(&mut self, why: CallError) {
+        self.refused.get_or_insert(why);
     }
 }
 
@@ -121,19 +130,16 @@ impl ResourceLimiter for MemoryMeter {
         Ok(self.grow(current, desired))
     }
 
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // Over the memory's own maximum or the slot of the pool: the guest sees -1.
-        tracing::debug!(%error, "a memory did not grow");
-        self.refused = true;
-        Ok(())
-    }
-
     fn table_growing(
         &mut self,
         current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if desired > MAX_TABLE_ELEMENTS {
+            self.refuse(CallError::Table { limit: MAX_TABLE_ELEMENTS });
+            return Ok(false);
+        }
         let bytes = |elements: usize| elements.saturating_mul(size_of::<usize>());
         Ok(self.grow(bytes(current), bytes(desired)))
     }
@@ -160,10 +166,12 @@ mod tests {
         let mut meter = MemoryMeter::new(10 * 65_536);
         assert!(meter.memory_growing(0, 6 * 65_536, None).unwrap());
         assert!(!meter.memory_growing(0, 6 * 65_536, None).unwrap(), "a second memory counts too");
-        assert!(meter.refused());
         assert!(meter.table_growing(0, 4 * 8_192, None).unwrap(), "what is left goes to tables");
         assert!(!meter.memory_growing(6 * 65_536, 7 * 65_536, None).unwrap());
         assert_eq!(meter.used(), 10 * 65_536);
+        assert!(!meter.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());
+        let first = meter.take_refusal().unwrap().to_string();
+        assert_eq!(first, "memory limit 640 KiB reached");
     }
 
     #[test]
