@@ -26,6 +26,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Files up to this size are checked page by page when opened.
 const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 
+/// First bytes of every SQLite database, and the least it can have.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const MIN_PAGE: u64 = 512;
+
 /// Hints kept for a slow listener before it only learns that it missed some.
 const HINTS: usize = 1024;
 
@@ -120,6 +124,10 @@ async fn inspect(file: &Path) -> Result<Schema> {
     if size == 0 {
         return Ok(Schema::Missing);
     }
+    // SQLite takes anything shorter than its smallest page for an empty database and would write over it.
+    if size < MIN_PAGE || !starts_as_database(file).await? {
+        return Err(StoreError::damaged(file, "it is not an SQLite database"));
+    }
     let fail = |error| StoreError::of(file, error);
     let mut connection = SqliteConnectOptions::new()
         .filename(file)
@@ -133,6 +141,23 @@ async fn inspect(file: &Path) -> Result<Schema> {
     // The connection read only; what its closing says does not matter.
     let _closed = connection.close().await;
     schema
+}
+
+/// Whether the file begins as every SQLite database does.
+async fn starts_as_database(file: &Path) -> Result<bool> {
+    use tokio::io::AsyncReadExt;
+    let mut start = [0; MAGIC.len()];
+    let read = async {
+        let mut file = tokio::fs::File::open(file).await?;
+        file.read_exact(&mut start).await
+    };
+    match read.await {
+        Ok(_) => Ok(start == *MAGIC),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(StoreError::ReadOnly { file: file.to_owned() })
+        }
+        Err(error) => Err(StoreError::Unavailable { file: file.to_owned(), source: error.into() }),
+    }
 }
 
 async fn inspect_with(file: &Path, size: u64, connection: &mut SqliteConnection) -> Result<Schema> {

@@ -86,7 +86,15 @@ impl Workspaces {
                 tree.remove(path)?;
             }
             for (path, entry, content) in contents {
-                tree.replace(&inner.staging, path, &content, entry.executable)?;
+                tree.replace(&inner.staging, path, &content, entry.executable).map_err(
+                    |error| match error {
+                        // Files of the user's keep a directory alive that should have made room.
+                        WorkspaceError::Io { source, .. } if is_occupied(&source) => {
+                            WorkspaceError::Conflict { paths: vec![path.clone()] }
+                        }
+                        other => other,
+                    },
+                )?;
             }
             Ok(())
         })
@@ -215,6 +223,11 @@ impl Plan {
             Err(WorkspaceError::Conflict { paths: conflicts })
         }
     }
+}
+
+fn is_occupied(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{DirectoryNotEmpty, IsADirectory};
+    matches!(error.kind(), DirectoryNotEmpty | IsADirectory)
 }
 
 fn has_below(manifest: &Manifest, path: &WorkspacePath) -> bool {

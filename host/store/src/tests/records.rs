@@ -1,0 +1,108 @@
+//! Projects, memory, settings, plugins and previews.
+
+use super::*;
+use crate::{MAX_MEMORY_KEYS, MAX_MEMORY_VALUE_BYTES, StoreError};
+
+#[tokio::test]
+async fn projects_come_back_as_they_were_newest_first_page_by_page() {
+    let fixture = fixture().await;
+    let store = &fixture.store;
+    for n in 0..7 {
+        // Pairs of the same instant: the cursor must not lose or repeat one.
+        store.create_project(&project(&format!("p{n}"), n / 2)).await.unwrap();
+    }
+    assert_eq!(store.project(&pid("p3")).await.unwrap(), project("p3", 1));
+    let twice = store.create_project(&project("p3", 9)).await.unwrap_err();
+    assert!(matches!(twice, StoreError::Conflict(_)), "{twice}");
+    let (mut ids, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.list_projects(2, cursor.as_deref()).await.unwrap();
+        ids.extend(page.projects.iter().map(|project| project.id.to_string()));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, ["p6", "p5", "p4", "p3", "p2", "p1", "p0"]);
+    store.touch_project(&pid("p0")).await.unwrap();
+    assert!(store.project(&pid("p0")).await.unwrap().modified_at > at(1000));
+    assert!(matches!(store.touch_project(&pid("x")).await, Err(StoreError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_project_with_an_unfinished_run_is_not_deleted() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.journal_append(&lease, &entry("analysis", 1, "0", Some("1"))).await.unwrap();
+    let refused = fixture.store.delete_project(&pid("shop")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict(_)), "{refused}");
+    fixture.store.stop_run(rid(1), "").await.unwrap();
+    fixture.store.delete_project(&pid("shop")).await.unwrap();
+    let gone = fixture.store.delete_project(&pid("shop")).await.unwrap_err();
+    assert!(matches!(gone, StoreError::NotFound { .. }));
+    assert!(fixture.store.events_after(&pid("shop"), 0, 9).await.unwrap().is_empty());
+    assert!(fixture.store.ledger_of_run(rid(1)).await.unwrap().is_empty());
+    fixture.store.create_project(&project("shop", 1)).await.unwrap();
+    assert_eq!(fixture.store.last_seq(&pid("shop")).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn memory_is_private_and_bounded() {
+    let fixture = fixture().await;
+    let store = &fixture.store;
+    store.create_project(&project("shop", 0)).await.unwrap();
+    let id = pid("shop");
+    store.memory_put(&id, "marcus", "k", "one").await.unwrap();
+    store.memory_put(&id, "marcus", "k", "two").await.unwrap();
+    assert_eq!(store.memory_get(&id, "marcus", "k").await.unwrap().as_deref(), Some("two"));
+    assert_eq!(store.memory_get(&id, "derek", "k").await.unwrap(), None);
+    let limit = usize::try_from(MAX_MEMORY_VALUE_BYTES).unwrap();
+    store.memory_put(&id, "marcus", "big", &"x".repeat(limit)).await.unwrap();
+    let error = store.memory_put(&id, "marcus", "big", &"x".repeat(limit + 1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { what: "a value", .. }));
+    let error = store.memory_put(&id, "marcus", &"k".repeat(2000), "").await.unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { what: "a key", .. }));
+    fixture
+        .raw(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 998) \
+              INSERT INTO memory SELECT 'shop', 'marcus', 'n' || i, '' FROM n",
+        )
+        .await
+        .unwrap();
+    let error = store.memory_put(&id, "marcus", "one more", "").await.unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { limit: MAX_MEMORY_KEYS, .. }), "{error}");
+    store.memory_put(&id, "marcus", "k", "three").await.unwrap();
+    store.memory_put(&id, "derek", "one more", "").await.unwrap();
+    let error = store.memory_put(&pid("nobody"), "marcus", "k", "").await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { .. }));
+}
+
+#[tokio::test]
+async fn settings_plugins_and_previews_are_kept() {
+    let fixture = fixture().await;
+    let store = &fixture.store;
+    assert_eq!(store.setting::<String>("provider").await.unwrap(), None);
+    store.put_setting("provider", &"offline").await.unwrap();
+    store.put_setting("provider", &"openai").await.unwrap();
+    assert_eq!(store.setting::<String>("provider").await.unwrap().as_deref(), Some("openai"));
+    let wrong = store.setting::<u32>("provider").await.unwrap_err();
+    assert!(matches!(wrong, StoreError::Corrupt { .. }));
+
+    let digest = Digest::of(b"component");
+    assert!(store.add_plugin(digest, "marcus", "0.1.0", "id = \"marcus\"").await.unwrap());
+    assert!(!store.add_plugin(digest, "marcus", "0.2.0", "").await.unwrap(), "never changed");
+    let found = store.plugin(digest).await.unwrap().unwrap();
+    assert_eq!((found.id.as_str(), found.version.as_str()), ("marcus", "0.1.0"));
+    assert_eq!(store.plugins().await.unwrap(), [found]);
+    assert_eq!(store.plugin(Digest::of(b"x")).await.unwrap(), None);
+
+    store.create_project(&project("shop", 0)).await.unwrap();
+    store.put_preview(&pid("shop"), &json!({"argv": ["a"]})).await.unwrap();
+    store.put_preview(&pid("shop"), &json!({"argv": ["b"]})).await.unwrap();
+    let preview = store.preview(&pid("shop")).await.unwrap().unwrap();
+    assert_eq!(preview.spec, json!({"argv": ["b"]}));
+    assert_eq!(store.previews().await.unwrap(), [preview]);
+    store.remove_preview(&pid("shop")).await.unwrap();
+    assert_eq!(store.preview(&pid("shop")).await.unwrap(), None);
+}

@@ -1,0 +1,222 @@
+//! Steps, their journal and their commit.
+
+use gencode_core::{event::EventBody, run::StepStatus};
+
+use super::*;
+use crate::{Document, StoreError};
+
+fn started(attempt: u32) -> Vec<EventBody> {
+    let (step, title, performer) =
+        ("analysis".to_owned(), "Analysis".to_owned(), "Marcus".to_owned());
+    vec![EventBody::StepStarted { step, title, performer, attempt }]
+}
+
+#[tokio::test]
+async fn a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 1);
+    fixture.store.renew(&lease, 0).await.unwrap();
+    let lease = fixture.claim(2).await.unwrap().lease;
+    assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 1);
+    let back = StepCommit { reason: "fault".to_owned(), ..commit("analysis", StepStatus::Waiting) };
+    fixture.store.commit_step(&lease, &back).await.unwrap();
+    assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 2);
+    let events = fixture.store.events_after(&pid("shop"), 0, 100).await.unwrap();
+    let tries: Vec<u32> = events
+        .iter()
+        .filter_map(|event| match event.body {
+            EventBody::StepStarted { attempt, .. } => Some(attempt),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tries, [1, 2]);
+    let missing = fixture.store.begin_step(&lease, "nothing", |_| vec![]).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { what: "step", .. }));
+}
+
+#[tokio::test]
+async fn an_illegal_step_transition_is_refused_and_leaves_nothing() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    let never_begun = StepCommit {
+        events: vec![EventBody::RunQueued],
+        checkpoint: Some(checkpoint(1, None)),
+        ..commit("analysis", StepStatus::Completed)
+    };
+    let error = fixture.store.commit_step(&lease, &never_begun).await.unwrap_err();
+    assert_eq!(error.to_string(), "a step that is `waiting` cannot become `completed`");
+    fixture.complete(&lease, "analysis").await;
+    for status in StepStatus::ALL {
+        let again = fixture.store.commit_step(&lease, &commit("analysis", status)).await;
+        assert!(matches!(again, Err(StoreError::Illegal(_))), "{status:?}");
+    }
+    let again = fixture.store.begin_step(&lease, "analysis", |_| vec![]).await;
+    assert!(matches!(again, Err(StoreError::Illegal(_))));
+    assert_eq!(fixture.store.latest_checkpoint(&pid("shop")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_journal_comes_back_as_it_was() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    for path in ["0", "1/0", "1/1", "2"] {
+        let mut made = entry("analysis", 1, path, None);
+        fixture.store.journal_append(&lease, &made).await.unwrap();
+        let again = fixture.store.journal_append(&lease, &made).await.unwrap_err();
+        assert!(matches!(again, StoreError::Conflict(_)), "{again}");
+        made.attempt = 2;
+        let other = fixture.store.journal_append(&lease, &made).await.unwrap_err();
+        assert!(matches!(other, StoreError::Conflict(_)), "not the try that is going on");
+    }
+    let loaded = fixture.store.journal_load(rid(1), "analysis", 1).await.unwrap();
+    let expected: Vec<_> =
+        ["0", "1/0", "1/1", "2"].iter().map(|path| entry("analysis", 1, path, None)).collect();
+    assert_eq!(loaded, expected);
+    assert!(fixture.store.journal_load(rid(1), "analysis", 2).await.unwrap().is_empty());
+    let foreign = JournalEntry { run: rid(2), ..entry("analysis", 1, "3", None) };
+    assert!(fixture.store.journal_append(&lease, &foreign).await.is_err());
+}
+
+#[tokio::test]
+async fn journal_and_ledger_are_written_together_or_not_at_all() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    let store = &fixture.store;
+    store.journal_append(&lease, &entry("analysis", 1, "0", Some("0.1"))).await.unwrap();
+    // The journal row is refused after the ledger could have been written, and the other way round.
+    store.journal_append(&lease, &entry("analysis", 1, "0", Some("5"))).await.unwrap_err();
+    fixture
+        .raw("CREATE TRIGGER broken BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .await
+        .unwrap();
+    store.journal_append(&lease, &entry("analysis", 1, "1", Some("7"))).await.unwrap_err();
+    let paths: Vec<_> = store.journal_load(rid(1), "analysis", 1).await.unwrap();
+    assert_eq!(paths.len(), 1, "the second call left no half");
+    fixture.raw("DROP TRIGGER broken").await.unwrap();
+    store.journal_append(&lease, &entry("analysis", 1, "1", Some("0.2"))).await.unwrap();
+    let totals = store.run_totals(rid(1)).await.unwrap();
+    assert_eq!(totals.all.calls, 2);
+    assert_eq!(totals.all.cost_usd.to_string(), "0.3", "exact, not 0.30000000000000004");
+    assert_eq!(totals.by_step["analysis"].input_tokens, 200);
+    assert_eq!(totals.by_agent["Marcus"].output_tokens, 40);
+    assert_eq!(store.project_totals(&pid("shop")).await.unwrap(), totals);
+    let page = store.ledger(&pid("shop"), 0, 1).await.unwrap();
+    let rest = store.ledger(&pid("shop"), page[0].n, 10).await.unwrap();
+    assert_eq!((page.len(), rest.len()), (1, 1));
+    assert_eq!(page[0].entry, entry("analysis", 1, "0", Some("0.1")).ledger.unwrap());
+    assert_eq!(store.ledger_of_run(rid(1)).await.unwrap()[1], rest[0].entry);
+}
+
+#[tokio::test]
+async fn a_commit_is_all_or_nothing() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    let document = Document {
+        name: "intent".to_owned(),
+        media_type: "application/json".to_owned(),
+        content: "{}".to_owned(),
+    };
+    let full = StepCommit {
+        documents: vec![document.clone()],
+        checkpoint: Some(checkpoint(1, None)),
+        events: vec![EventBody::FilesCommitted {
+            step: "analysis".to_owned(),
+            paths: vec!["a".to_owned()],
+            checkpoint: cid(1),
+        }],
+        ..commit("analysis", StepStatus::Completed)
+    };
+    let before = fixture.store.last_seq(&pid("shop")).await.unwrap();
+    // Each table refuses once; nothing of the others stays.
+    for (create, drop) in [
+        (
+            "CREATE TRIGGER broken BEFORE INSERT ON documents BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER broken",
+        ),
+        (
+            "CREATE TRIGGER broken BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER broken",
+        ),
+        (
+            "CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER broken",
+        ),
+    ] {
+        fixture.raw(create).await.unwrap();
+        fixture.store.commit_step(&lease, &full).await.unwrap_err();
+        fixture.raw(drop).await.unwrap();
+        assert_eq!(fixture.store.steps(rid(1)).await.unwrap()[0].status, StepStatus::Running);
+        assert!(fixture.store.documents(rid(1)).await.unwrap().is_empty());
+        assert_eq!(fixture.store.latest_checkpoint(&pid("shop")).await.unwrap(), None);
+        assert_eq!(fixture.store.last_seq(&pid("shop")).await.unwrap(), before);
+    }
+    fixture.store.commit_step(&lease, &full).await.unwrap();
+    let step = fixture.store.steps(rid(1)).await.unwrap().remove(0);
+    assert_eq!(
+        (step.status, step.report["summary"].as_str()),
+        (StepStatus::Completed, Some("done"))
+    );
+    assert!(step.finished_at.is_some());
+    assert_eq!(fixture.store.document(rid(1), "intent").await.unwrap(), document);
+    assert_eq!(fixture.store.latest_checkpoint(&pid("shop")).await.unwrap().unwrap().id, cid(1));
+    assert_eq!(fixture.store.last_seq(&pid("shop")).await.unwrap(), before + 1);
+}
+
+#[tokio::test]
+async fn a_checkpoint_on_an_old_state_is_refused() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    let store = &fixture.store;
+    let user = NewCheckpoint { author: CheckpointAuthor::User, run: None, ..checkpoint(1, None) };
+    let saved = store.add_checkpoint(&user, vec![EventBody::RunQueued]).await.unwrap();
+    assert_eq!(store.checkpoint(cid(1)).await.unwrap(), saved);
+    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    let stale = StepCommit {
+        checkpoint: Some(checkpoint(2, None)),
+        ..commit("analysis", StepStatus::Completed)
+    };
+    let error = store.commit_step(&lease, &stale).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    let merged = StepCommit { checkpoint: Some(checkpoint(2, Some(1))), ..stale };
+    store.commit_step(&lease, &merged).await.unwrap();
+    let list = store.checkpoints(&pid("shop"), 10).await.unwrap();
+    let ids: Vec<_> = list.iter().map(|checkpoint| checkpoint.id).collect();
+    assert_eq!(ids, [cid(2), cid(1)]);
+    let foreign = NewCheckpoint { project: pid("nobody"), ..checkpoint(3, None) };
+    let error = store.add_checkpoint(&foreign, vec![]).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { .. }));
+}
+
+#[tokio::test]
+async fn the_newest_document_of_a_name_wins() {
+    let fixture = fixture().await;
+    let lease = fixture.claimed().await.lease;
+    let put = async |lease: &Lease, step: &str, name: &str, content: &str| {
+        fixture.store.begin_step(lease, step, |_| vec![]).await.unwrap();
+        let document = Document {
+            name: name.to_owned(),
+            media_type: "text/plain".to_owned(),
+            content: content.to_owned(),
+        };
+        let done = StepCommit { documents: vec![document], ..commit(step, StepStatus::Completed) };
+        fixture.store.commit_step(lease, &done).await.unwrap();
+    };
+    put(&lease, "analysis", "intent", "one").await;
+    put(&lease, "architecture", "intent", "two").await;
+    put(&lease, "backend", "contract", "three").await;
+    assert_eq!(fixture.store.document(rid(1), "intent").await.unwrap().content, "two");
+    let finish = gencode_core::run::RunStatus::Completed;
+    fixture.store.finish_run(&lease, finish, "", vec![]).await.unwrap();
+    fixture.store.start_run(new_run("shop", 2)).await.unwrap();
+    let lease = fixture.claim(1).await.unwrap().lease;
+    put(&lease, "analysis", "intent", "four").await;
+    let documents = fixture.store.project_documents(&pid("shop")).await.unwrap();
+    let found: Vec<_> = documents.iter().map(|d| (d.name.as_str(), d.content.as_str())).collect();
+    assert_eq!(found, [("contract", "three"), ("intent", "four")]);
+    let missing = fixture.store.document(rid(1), "nothing").await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { what: "document", .. }));
+}
