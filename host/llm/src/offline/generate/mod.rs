@@ -1,0 +1,18 @@
+//! Writes an application from an intent: pure and deterministic, the same request gives the same bytes.
+
+mod answer;
+mod backend;
+mod contract;
+mod documents;
+mod frontend;
+mod names;
+mod normal;
+mod pages;
+mod plan;
+mod render;
+mod sample;
+mod tasks;
+mod text;
+mod theme;
+
+pub use self::{documents::Documents, tasks::answer};

@@ -1,0 +1,1 @@
+"""The back end: a REST API over a relational database."""

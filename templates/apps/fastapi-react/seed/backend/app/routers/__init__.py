@@ -1,0 +1,5 @@
+"""The registry of routers."""
+
+from fastapi import APIRouter
+
+api_router = APIRouter()

@@ -1,0 +1,1 @@
+"""Tests of the back end. Run `pytest` in the folder above."""

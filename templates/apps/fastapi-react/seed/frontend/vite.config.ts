@@ -1,0 +1,22 @@
+import react from "@vitejs/plugin-react";
+import { loadEnv } from "vite";
+import { defineConfig } from "vitest/config";
+
+// `npm run dev` passes what is not the interface on to the back end at API_URL.
+export default defineConfig(({ mode }) => ({
+  base: "/",
+  // Not inside node_modules, which may be shared and read-only.
+  cacheDir: ".vite",
+  plugins: [react()],
+  server: {
+    port: 5173,
+    proxy: { "/api": loadEnv(mode, ".", "API_").API_URL ?? "http://127.0.0.1:8000" },
+  },
+  build: { outDir: "dist", emptyOutDir: true },
+  test: {
+    environment: "jsdom",
+    setupFiles: ["src/test/setup.ts"],
+    include: ["src/**/*.test.{ts,tsx}"],
+    restoreMocks: true,
+  },
+}));
