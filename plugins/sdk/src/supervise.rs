@@ -29,6 +29,9 @@ const MAX_REPAIRS: usize = 2;
 /// Findings that a fault names at most; the rest is counted.
 const MAX_NAMED: usize = 10;
 
+/// Code of findings about files that an answer must not hold; they are dropped from it.
+pub const FORBIDDEN: &str = "answer.forbidden-path";
+
 /// Who does the work of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Worker {
@@ -130,10 +133,11 @@ pub fn work(host: &impl Host, step: &StepRequest, task: &Task<'_>) -> Result<App
             documents.push(document);
         }
         let mut problems = out_of_bounds(&files, task.writes);
-        files.retain(|file| glob::matches_any(task.writes, &file.path));
         if let Some(check) = task.check {
             problems.extend(check(&files, &documents));
         }
+        // A model cannot take a file back; leaving it out next time must be enough.
+        files.retain(|file| !problems.iter().any(|one| one.code == FORBIDDEN && one.path == file.path));
         let (checked, findings) = preflight(host, files)?;
         files = checked;
         problems.extend(findings);
@@ -278,7 +282,7 @@ fn out_of_bounds(files: &[File], writes: &[&str]) -> Vec<Finding> {
         .iter()
         .filter(|file| !glob::matches_any(writes, &file.path))
         .map(|file| {
-            Finding::error("answer.forbidden-path", &file.path, 0, 0, "this step may not write the file")
+            Finding::error(FORBIDDEN, &file.path, 0, 0, "this step may not write the file")
                 .with_hint(format!("leave it out; allowed are {}", writes.join(", ")))
         })
         .collect()

@@ -4,7 +4,7 @@ use gencode_plugin_sdk::{
     export_handler,
     handler::{Description, Handler, Outcome, StepRequest},
     supervise::{
-        DEREK, Host, Task, Wit, overlay,
+        DEREK, FORBIDDEN, Host, Task, Wit, overlay,
         project::{Card, documents, report, require},
         work,
     },
@@ -70,7 +70,7 @@ fn check(sources: &[File], files: &[File]) -> Vec<Finding> {
     }
     for file in files.iter().filter(|file| file.path == SAMPLE_DATA) {
         findings.push(
-            Finding::error("frontend.sample-data", &file.path, 0, 0, "the sample data is to be removed")
+            Finding::error(FORBIDDEN, &file.path, 0, 0, "the sample data is to be removed")
                 .with_hint("leave the file out"),
         );
     }

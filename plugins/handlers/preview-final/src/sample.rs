@@ -56,7 +56,7 @@ pub(crate) fn value(contract: &Value, schema: &Value, field: Option<&EntityField
         "url" => json!(format!("https://example.com/sample/{number}")),
         "phone" => json!(format!("+1 555 01{:02}", number % 100)),
         // Not ASCII alone: text has to survive the way through the database.
-        _ => json!(fit(plain, &format!("Sample {} {number} äß", name.replace('_', " ")))),
+        _ => json!(fit(plain, &format!("Sample {number} {} äß", name.replace('_', " ")))),
     }
 }
 

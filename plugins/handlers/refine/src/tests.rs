@@ -1,1 +1,97 @@
-//! Tests of the step.
+//! A change is reviewed, written, wired and tested; what cannot be done is said.
+
+use gencode_plugin_sdk::{
+    handler::{Answer, Authored, Verdict},
+    supervise::{
+        fake::{self, Fake, step},
+        project::INTENT_KEY,
+    },
+};
+
+use super::*;
+
+const KEY: &str = "derek/refine";
+const ROUTER: &str = "backend/app/routers/tags.py";
+const VITEST: &str = r#"{"testResults":[{"name":"a","status":"passed","assertionResults":[{"fullName":"x","status":"passed"}]}]}"#;
+
+fn asked(message: &str) -> StepRequest {
+    StepRequest { message: message.to_owned(), ..step("refine") }
+}
+
+fn project() -> Fake {
+    Fake::default().with_sample().with_file(ROUTER, "router = 1\n")
+}
+
+fn approval() -> Result<Answer, Fault> {
+    Ok(Answer::Judged(Verdict { approved: true, score: 9, findings: vec![], corrections: vec![], feedback: String::new() }))
+}
+
+#[test]
+fn a_change_is_written_and_both_halves_are_tested() {
+    let host = project()
+        .with_tool("python")
+        .with_tool("node")
+        .with_files_from(KEY, &[(ROUTER, "router = 2\n")])
+        .with_answer("marcus/review", approval())
+        .with_command("python -m pytest", 0, "5 passed in 0.1s\n")
+        .with_command("vitest run", 0, VITEST);
+    let Outcome::Completed(report) = run(&host, &asked("Sort tags by name.")).unwrap() else { panic!("skipped") };
+    let tests: Vec<(&str, u32)> = report.tests.iter().map(|(name, tests)| (name.as_str(), tests.passed)).collect();
+    assert_eq!(tests, [("backend", 5), ("frontend", 1)]);
+    assert_eq!(host.file(ROUTER).unwrap(), "router = 2\n");
+    let message = host.requests()[0].documents.iter().find(|document| document.name == "message").cloned().unwrap();
+    assert_eq!(message.content, "Sort tags by name.");
+}
+
+#[test]
+fn a_change_that_breaks_the_tests_is_a_fault() {
+    let mut host = project().with_tool("python").with_files_from(KEY, &[(ROUTER, "router = 2\n")]).with_answer("marcus/review", approval());
+    for round in 0..4 {
+        let router = format!("router = {round}0\n");
+        host = host
+            .with_command("python -m pytest", 1, "1 failed in 0.1s\n")
+            .with_answer("marcus/diagnosis", Err(Fault::retryable("unreadable-document", "no JSON")))
+            .with_files_from("derek/backend_fix", &[(ROUTER, &router)]);
+    }
+    assert_eq!(run(&host, &asked("Break it.")).unwrap_err().code, "tests-failed");
+}
+
+#[test]
+fn a_changed_intent_travels_into_the_contract() {
+    let mut intent: Intent = fake::intent().unwrap().read().unwrap();
+    intent.title = "Order Office".into();
+    let authored = Authored {
+        files: vec![File::new(ROUTER, "router = 2\n")],
+        documents: vec![Document::json("intent", &intent).unwrap()],
+    };
+    let host = project().with_answer(KEY, Ok(Answer::Authored(authored))).with_answer("marcus/review", approval());
+    let Outcome::Completed(report) = run(&host, &asked("Call it Order Office.")).unwrap() else { panic!("skipped") };
+    assert_eq!(report.findings.len(), 2, "neither half was tested, and that is said");
+    let contract = host.left("contract").unwrap();
+    assert_eq!(host.file(CONTRACT).unwrap(), contract.content);
+    assert_eq!(contract.read::<serde_json::Value>().unwrap()[INTENT_KEY]["title"], "Order Office");
+    assert_eq!(host.left("intent").unwrap().read::<Intent>().unwrap(), intent);
+}
+
+#[test]
+fn nothing_to_change_and_nothing_said_are_told_apart() {
+    let contract = Fake::default().with_sample().left("contract").unwrap().content;
+    let unchanged = Authored { files: vec![File::new(ROUTER, "router = 1\n")], documents: vec![] };
+    let host = project()
+        .with_file(CONTRACT, &contract)
+        .with_answer(KEY, Ok(Answer::Authored(unchanged)))
+        .with_answer("marcus/review", approval());
+    let Outcome::Completed(report) = run(&host, &asked("Make it fly.")).unwrap() else { panic!("skipped") };
+    assert!(report.summary.starts_with("Nothing was changed."), "{}", report.summary);
+    assert!(!host.deeds().iter().any(|line| line.starts_with("stage")));
+    assert_eq!(run(&project(), &asked(" ")).unwrap_err().code, "empty-message");
+}
+
+#[test]
+fn a_test_is_not_emptied() {
+    let test = "backend/tests/test_tags.py";
+    let before = [File::new(test, "def test_a():\n    assert 1\n")];
+    assert_eq!(check(&before, &[File::new(test, "# later\n")])[0].code, "tests.hollow");
+    assert_eq!(check(&before, &[File::new(test, "def test_b():\n    assert 2\n")]), []);
+    assert_eq!(check(&before, &[File::new("backend/tests/conftest.py", "x")]).len(), 1);
+}

@@ -13,7 +13,7 @@ use crate::{
         agents::AgentCall,
         sandbox::{AcceptanceReport, AcceptanceRequest, CheckResult, Command, ExecResult, InstallRequest},
     },
-    types::{Document, Fault, File, Finding, HostError},
+    types::{Document, Fault, File, Finding, HostError, Intent},
 };
 
 /// A scripted host. Without a script it has no tools, answers no agent, and finds nothing wrong.
@@ -53,6 +53,14 @@ impl Fake {
     #[must_use]
     pub fn with_document(self, document: Document) -> Self {
         self.with(|state| drop(state.documents.insert(document.name.clone(), document)))
+    }
+
+    /// The documents `intent` and `contract` of [`intent`]. The contract is empty but for the intent.
+    #[must_use]
+    pub fn with_sample(self) -> Self {
+        let Ok(intent) = intent() else { return self };
+        let contract = format!("{{\"openapi\": \"3.1.0\", \"x-gencode-intent\": {}}}", intent.content);
+        self.with_document(intent).with_document(Document::text("contract", crate::document::JSON, contract))
     }
 
     /// A toolchain that is there.
@@ -156,6 +164,12 @@ pub fn step(id: &str) -> StepRequest {
         max_output_tokens_retry: 10_000,
         message: String::new(),
     }
+}
+
+/// The intent of a small application: orders with line items and tags.
+pub fn intent() -> Result<Document, Fault> {
+    let intent: Intent = Document::text("intent", crate::document::JSON, include_str!("sample_intent.json")).read()?;
+    Document::json("intent", &intent)
 }
 
 fn refused(code: &str, message: impl Into<String>) -> HostError {

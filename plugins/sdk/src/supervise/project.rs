@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Host;
+use super::{FORBIDDEN, Host};
 use crate::{
     handler::{Description, StepReport},
     types::{Document, Entity, Fault, File, Finding, Intent},
@@ -24,7 +24,7 @@ pub fn fixed(files: &[File]) -> Vec<Finding> {
         .iter()
         .filter(|file| FIXED.contains(&file.path.as_str()))
         .map(|file| {
-            Finding::error("answer.forbidden-path", &file.path, 0, 0, "the file comes with the seed or from a script")
+            Finding::error(FORBIDDEN, &file.path, 0, 0, "the file comes with the seed or from a script")
                 .with_hint("leave it out")
         })
         .collect()
