@@ -75,7 +75,7 @@ fn blocks(answer: &str) -> Result<Vec<(String, String)>, String> {
                 };
             }
             (None, true) if !mark.starts_with("<<<END_") => {
-                open = Some((mark.to_owned(), String::new()))
+                open = Some((mark.to_owned(), String::new()));
             }
             (Some((opening, content)), true) => {
                 let kind = opening.trim_matches(['<', '>']).split(' ').next().unwrap();
