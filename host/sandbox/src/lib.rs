@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** nothing here runs a shell, and no program starts except through the helper
 //! ([`helper_main`]), which kills all of its descendants when the host lets go of it or dies.
-//! *Checked by `tests/exec.rs`.*
+//! *Checked by `tests/it/exec.rs`.*
 //!
 //! Where a thing is: `helper/` is the separate process, `process` the host's end of it, `install`
 //! the cache of dependencies, `accept` and `browse` look at a running application, `preview`

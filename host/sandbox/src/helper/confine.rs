@@ -69,7 +69,12 @@ fn restrict(spec: &Spec) -> Result<RestrictionStatus, RulesetError> {
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
     ruleset = ruleset.handle_access(all)?;
     if limits_tcp(spec) {
-        ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
+        // A browser may listen: that is how it is spoken to.
+        let tcp = match spec.network {
+            Network::Port(_) => AccessNet::ConnectTcp.into(),
+            _ => AccessNet::from_all(ABI::V4),
+        };
+        ruleset = ruleset.handle_access(tcp)?;
     }
     // Signals and abstract sockets stay among the program's own processes.
     let mut created = ruleset

@@ -80,7 +80,8 @@ fn inner(channel: &mut Channel) -> Result<i32, String> {
     }
     if spec.isolation.private_root {
         files::private_root(&spec)?;
-        spec.writable.push("/dev/shm".to_owned());
+        // Mounts of their own there: what Landlock allows around them does not reach inside.
+        spec.writable.extend(["/tmp", "/dev/shm"].map(str::to_owned));
     }
     spec.isolation.resource_limits = confine::limit(&spec);
     if spec.isolate {

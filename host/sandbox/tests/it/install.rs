@@ -1,10 +1,8 @@
 //! Installing dependencies: once, offline afterwards, and never half.
 
-mod common;
-
 use std::{fs, path::Path, time::Duration};
 
-use common::{World, world};
+use crate::common::{World, world};
 use gencode_sandbox::{Backend, Ecosystem, Sandbox, SandboxError};
 
 /// Two small packages that need nothing else.
@@ -26,7 +24,7 @@ fn lay_out(tree: &Path) {
 
 /// The same cache, but no way to a registry.
 async fn offline(world: &World) -> Sandbox {
-    let mut config = common::config(world.base.path(), Backend::Process);
+    let mut config = crate::common::config(world.base.path(), Backend::Process);
     config.pass_env.retain(|(name, _)| name == "PATH");
     for (name, value) in [
         ("PIP_INDEX_URL", "http://127.0.0.1:9/simple"),
@@ -57,7 +55,7 @@ async fn python_packages_are_installed_once() {
     assert!(second.succeeded(), "{second:?}");
     assert!(second.duration < Duration::from_millis(500), "{second:?}");
 
-    let mut command = common::command(
+    let mut command = crate::common::command(
         &["python", "-c", "import itsdangerous, six, sys; print(six.__version__, sys.prefix)"],
         Duration::from_secs(60),
     );
@@ -85,7 +83,7 @@ async fn node_packages_are_installed_once() {
     assert!(second.duration < Duration::from_millis(500), "{second:?}");
 
     let script = "console.log(require('is-number')(5)); require('fs').writeFileSync('node_modules/.tmp', 'x')";
-    let mut command = common::command(&["node", "-e", script], Duration::from_secs(60));
+    let mut command = crate::common::command(&["node", "-e", script], Duration::from_secs(60));
     command.cwd = "frontend".to_owned();
     let used = offline.exec(&twin, command).await.unwrap();
     assert_eq!((used.exit_code, used.stdout.as_str()), (0, "true\n"), "{used:?}");
@@ -100,7 +98,8 @@ async fn two_installs_of_one_lock_build_once() {
     let trees = ["a", "b"].map(|name| world.base.path().join(name));
     trees.iter().for_each(|tree| lay_out(tree));
     // Two sandboxes, as two processes would have.
-    let second = Sandbox::open(common::config(world.base.path(), Backend::Process)).await.unwrap();
+    let second =
+        Sandbox::open(crate::common::config(world.base.path(), Backend::Process)).await.unwrap();
     let (left, right) = tokio::join!(
         world.sandbox.install(&trees[0], Ecosystem::Python, "backend"),
         second.install(&trees[1], Ecosystem::Python, "backend"),
@@ -118,7 +117,7 @@ async fn an_install_that_was_cut_off_is_done_again() {
     {
         let mut cut =
             std::pin::pin!(world.sandbox.install(&world.tree, Ecosystem::Python, "backend"));
-        let begun = common::eventually("the install begins", || {
+        let begun = crate::common::eventually("the install begins", || {
             fs::read_dir(world.base.path().join("cache")).is_ok_and(|mut entries| {
                 entries.any(|entry| entry.unwrap().path().join("venv").exists())
             })
@@ -131,7 +130,8 @@ async fn an_install_that_was_cut_off_is_done_again() {
     assert!(!world.tree.join("backend/.venv").exists());
     let again = world.sandbox.install(&world.tree, Ecosystem::Python, "backend").await.unwrap();
     assert!(again.succeeded() && !again.stdout.contains("from the cache"), "{again:?}");
-    let mut command = common::command(&["python", "-c", "import six"], Duration::from_secs(60));
+    let mut command =
+        crate::common::command(&["python", "-c", "import six"], Duration::from_secs(60));
     command.cwd = "backend".to_owned();
     assert!(world.sandbox.exec(&world.tree, command).await.unwrap().succeeded());
 }
