@@ -1,1 +1,201 @@
-//! Placeholder.
+//! When, again, how many at once, who has it: the engine runs pipelines of plugins over projects
+//! and keeps every fact in the store before anyone hears of it.
+//!
+//! A run, from outside: [`Engine::create_project`], [`Engine::start_build`], then the events
+//! ([`Engine::watch`], [`Engine::events_after`]) until [`Engine::summary`] is there.
+//!
+//! **Invariants:**
+//! - a host call that costs money or could answer differently is recorded before its guest sees
+//!   the answer (`guest.rs`); *checked by `tests/it/durability.rs`*;
+//! - what a step wrote reaches the project in one transaction or not at all (`step.rs`);
+//! - the handle decides nothing about time: who works on a run is the store's lease.
+
+mod attempt;
+mod checks;
+mod clock;
+mod convert;
+pub mod costs;
+mod driver;
+mod error;
+pub mod files;
+mod guest;
+mod hosts;
+mod inner;
+mod library;
+mod news;
+mod previews;
+mod projects;
+mod step;
+pub mod summary;
+mod tools;
+
+use std::{path::PathBuf, sync::Arc};
+
+use gencode_core::{
+    id::{CheckpointId, ProjectId, RunId},
+    pipeline::Pipeline,
+    run::{Run, RunKind},
+};
+use rust_decimal::Decimal;
+use ulid::Ulid;
+
+pub use self::{
+    error::EngineError,
+    library::LibraryError,
+    news::{Closed, News},
+    projects::NewProject,
+};
+pub(crate) use inner::Inner;
+
+/// The default pipeline: the eleven steps of domain-rules §2.1.
+const BUILD_PIPELINE: &str = include_str!("../pipeline.toml");
+
+/// What a refinement of a finished application goes through.
+const REFINE_PIPELINE: &str = include_str!("../refine.toml");
+
+/// What the engine is made of. The binary chooses and opens the parts.
+pub struct Parts {
+    pub store: gencode_store::Store,
+    pub workspaces: gencode_workspace::Workspaces,
+    pub runtime: Arc<gencode_runtime::Runtime>,
+    pub gateway: gencode_llm::Gateway,
+    pub sandbox: gencode_sandbox::Sandbox,
+    /// Files every project begins with: path and content.
+    pub seed: Vec<(String, Vec<u8>)>,
+}
+
+/// How this host works.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Folder of the components (`*.wasm`).
+    pub plugins: PathBuf,
+    /// Where the bytes of every component a run began with are kept.
+    pub components: PathBuf,
+    /// Sandbox trees of runs that are going on.
+    pub trees: PathBuf,
+    /// Trees of previews.
+    pub previews: PathBuf,
+    /// Locks that tell living hosts from dead ones.
+    pub hosts: PathBuf,
+    /// Most a run may spend, in US dollars.
+    pub max_usd: Decimal,
+    /// How long a lease lives without renewal, in milliseconds.
+    pub lease_ms: u32,
+    /// Runs this host works on at the same time.
+    pub max_runs: usize,
+    /// Whether this host takes up every unfinished run it finds, or only the ones it starts.
+    pub take_all: bool,
+    /// Whether a user can be asked; otherwise questions get their default answer.
+    pub attended: bool,
+    /// Whether accepted applications are kept running in this process.
+    pub start_previews: bool,
+}
+
+/// Why the engine does not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("the built-in pipeline is not valid")]
+    Pipeline(#[from] gencode_core::pipeline::PipelineError),
+    #[error("cannot use the folder `{0}`")]
+    Folder(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] gencode_store::StoreError),
+    #[error("a file of the application template is not usable: `{0}`")]
+    Seed(String),
+}
+
+/// What became of a wish to build.
+#[derive(Debug)]
+pub enum Start {
+    /// This run was started for it.
+    Started(Run),
+    /// This run is going on already.
+    AlreadyRunning(Run),
+    /// There is an application; building again must be asked for.
+    AlreadyBuilt,
+    /// The last run failed or was stopped; [`Engine::say`] continues it.
+    EndedBadly,
+}
+
+/// What became of something the user said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It answered the question a run was waiting with.
+    Answered,
+    /// The failed run goes on after its last good step.
+    Continued,
+    /// A refinement of the application has begun.
+    Refining,
+}
+
+/// The engine. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Engine(pub(crate) Arc<Inner>);
+
+impl Engine {
+    /// Loads the plugins, takes its place among the hosts and begins to work on runs.
+    pub async fn open(parts: Parts, config: EngineConfig) -> Result<Self, OpenError> {
+        let build = Arc::new(Pipeline::parse(BUILD_PIPELINE)?);
+        let refine = Arc::new(Pipeline::parse(REFINE_PIPELINE)?);
+        let inner = Inner::open(parts, config, build, refine).await?;
+        let engine = Self(Arc::new(inner));
+        engine.0.tasks.spawn(hosts::work(Arc::clone(&engine.0)));
+        Ok(engine)
+    }
+
+    /// Hints that a project's history grew.
+    pub fn watch(&self, project: &ProjectId) -> News {
+        News::new(project.clone(), self.0.store.subscribe(), self.0.closing.clone())
+    }
+
+    /// Number of steps a run of this kind has.
+    pub fn steps_of(&self, kind: &RunKind) -> usize {
+        self.0.pipeline(kind).steps.len()
+    }
+
+    /// Stage of the client's progress bar a step belongs to (http-ws-contract §3.4).
+    pub fn turn_of(&self, step: &str) -> u32 {
+        let turn = |pipeline: &Pipeline| pipeline.step(step).map(|step| step.turn);
+        turn(&self.0.build).or_else(|| turn(&self.0.refine)).unwrap_or(12)
+    }
+
+    /// Asks everything to end: sockets, runs (which are given back) and previews.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    /// [`Engine::close`], and waits until it is so.
+    pub async fn shut_down(&self) {
+        self.close();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.previews.shutdown().await;
+    }
+}
+
+/// The clock of the host.
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+pub(crate) fn new_run_id() -> RunId {
+    RunId::from_ulid(Ulid::new())
+}
+
+pub(crate) fn new_checkpoint_id() -> CheckpointId {
+    CheckpointId::from_ulid(Ulid::new())
+}
+
+/// Random bytes for a guest (recorded) or a suffix.
+pub(crate) fn random_bytes(length: u32) -> Vec<u8> {
+    let length = usize::try_from(length).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        // 80 of the 128 bits of a ULID are random.
+        bytes.extend_from_slice(&Ulid::new().random().to_be_bytes()[6..]);
+    }
+    bytes.truncate(length);
+    bytes
+}

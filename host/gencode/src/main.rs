@@ -1,1 +1,57 @@
-fn main() {}
+//! `gencode`: the one binary. Names the concrete parts, reads the environment, talks to a person.
+
+mod cli;
+mod compose;
+mod config;
+mod new;
+mod plugin;
+mod preview;
+mod progress;
+mod serve;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The sandbox helper changes namespaces, which only a single-threaded process may.
+    if let Command::Sandbox { args } = cli.command {
+        return gencode_sandbox::helper_main(args.into_iter());
+    }
+    let format = match &cli.command {
+        Command::Serve(serve) => serve.log_format,
+        _ => cli::LogFormat::Text,
+    };
+    config::init_log(&cli.global.log, format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::from(error).context("cannot start")),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::New(new) => new::run(&cli.global, new).await,
+            Command::Serve(serve) => serve::run(&cli.global, serve).await,
+            Command::Plugin { command } => plugin::run(&cli.global, command).await,
+            Command::Preview { command } => preview::run(&cli.global, command).await,
+            Command::Projects { json } => new::list(&cli.global, json).await,
+            Command::Sandbox { .. } => Ok(ExitCode::SUCCESS),
+        }
+    });
+    // Blocking work that does not listen (a compilation) must not hold the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result.unwrap_or_else(|error| failed(&error))
+}
+
+/// Prints the chain of an error, one cause a line, and ends with 1.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  because: {cause}\n"));
+    }
+    // Nowhere left to report that standard error is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::FAILURE
+}

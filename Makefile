@@ -1,0 +1,42 @@
+# Everything a newcomer needs: `make demo`, then `make test`. `make help` lists the rest.
+
+CARGO ?= cargo
+BIN := target/release/gencode
+REQUEST ?= a task manager with projects and tags
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build plugins demo test lint bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Install what is missing (as root on Debian), or say exactly what to install
+	@plugins/toolchain/prerequisites.sh
+	@plugins/toolchain/setup.sh
+
+build: setup ## Build the host (release)
+	$(CARGO) build --release --locked -p gencode
+
+plugins: build ## Build all core plugins to components
+	$(BIN) plugin build plugins
+
+demo: plugins ## Build everything, then an application from one sentence; leaves it running
+	$(BIN) --data-dir .cache/demo new "$(REQUEST)"
+
+test: setup ## Run all tests, as CI does
+	$(CARGO) fmt --all --check
+	$(CARGO) build --release --locked -p gencode
+	$(BIN) plugin build plugins
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --release --locked --workspace
+
+lint: ## Formatting and lints only
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+bench: plugins ## Run the benchmarks; prints ratios measured in one run
+	$(CARGO) bench --locked -p gencode-runtime --bench fresh_store -- --check
+
+clean: ## Remove what was built and the demo's data
+	$(CARGO) clean
+	rm -rf .cache

@@ -1,0 +1,119 @@
+//! Every error as JSON: `{"detail": …, "code": …}` (http-ws-contract §1.5).
+
+use axum::{
+    Json,
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use gencode_engine::EngineError;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+/// What a handler answers when it cannot do what was asked.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "detail": self.detail, "code": self.code }))).into_response()
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        let (status, code) = match &error {
+            EngineError::NoSuchProject(_) => (StatusCode::NOT_FOUND, "project_not_found"),
+            EngineError::NoSuchRun(_) => (StatusCode::NOT_FOUND, "run_not_found"),
+            EngineError::NoSuchFile(_) => (StatusCode::NOT_FOUND, "file_not_found"),
+            EngineError::BinaryFile(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "file_is_binary"),
+            EngineError::Request(_) => (StatusCode::UNPROCESSABLE_ENTITY, "request_unusable"),
+            EngineError::Busy(_) => (StatusCode::CONFLICT, "project_busy"),
+            EngineError::NoPreview(_) => (StatusCode::SERVICE_UNAVAILABLE, "preview_unavailable"),
+            EngineError::Provider(_) => (StatusCode::BAD_REQUEST, "provider_unusable"),
+            EngineError::File(_) => (StatusCode::BAD_REQUEST, "file_refused"),
+            EngineError::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+            EngineError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        let detail = if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = ?error, "a request failed");
+            "the host could not do this; its log says why".to_owned()
+        } else {
+            error.to_string()
+        };
+        Self::new(status, code, detail)
+    }
+}
+
+/// A body of JSON whose errors look like all others.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let parsed: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
+        parsed.map(|Json(body)| Self(body)).map_err(|error| {
+            let status = match error {
+                JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_) => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+                ref other => other.status(),
+            };
+            ApiError::new(status, "body_invalid", error.body_text())
+        })
+    }
+}
+
+/// Path parameters whose errors look like all others. A malformed id is a 400.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parsed: Result<axum::extract::Path<T>, PathRejection> =
+            axum::extract::Path::from_request_parts(parts, state).await;
+        parsed.map(|axum::extract::Path(value)| Self(value)).map_err(|error| {
+            ApiError::new(StatusCode::BAD_REQUEST, "path_invalid", error.body_text())
+        })
+    }
+}
+
+/// Query parameters whose errors look like all others.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parsed: Result<axum::extract::Query<T>, QueryRejection> =
+            axum::extract::Query::from_request_parts(parts, state).await;
+        parsed.map(|axum::extract::Query(value)| Self(value)).map_err(|error| {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query_invalid", error.body_text())
+        })
+    }
+}
+
+/// Answer to unknown paths below `/api` and `/ws`: never the client's HTML (contract §0.10).
+pub(crate) async fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "Not Found")
+}
+
+/// Answer to a known path with the wrong method; axum adds `Allow`.
+pub(crate) async fn method_not_allowed() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
+}

@@ -1,0 +1,155 @@
+//! Pre-flight: every validator that wants to see something, before anyone pays for a review and
+//! before anything is written (audit "pre-flight before review").
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use gencode_core::plugin::{Grants, PluginKind};
+use gencode_runtime::{
+    Call, CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel,
+    types::{CheckReport, CheckRequest, Document, File, Finding, HostError},
+};
+
+use crate::{
+    attempt::{Attempt, fatal},
+    convert, guest,
+    library::Validator,
+};
+
+/// Validators that run at the same time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Checks files as if they were already in the project, and merges the reports in order of
+/// validator id. A validator that breaks is an error finding: what was not checked is not written.
+pub(crate) async fn check(
+    attempt: &Arc<Attempt>,
+    files: Vec<File>,
+) -> Result<CheckReport, HostFailure> {
+    let project = project_with(attempt, &files).await?;
+    let changed: BTreeMap<&str, &File> =
+        files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let documents = documents(attempt).await?;
+    let mut calls = Vec::new();
+    for validator in &attempt.plugins.validators {
+        if !changed.keys().any(|path| validator.files.matches(path)) {
+            continue;
+        }
+        let wanted = |file: &&File| validator.files.matches(&file.path);
+        let files: Vec<File> = if validator.description.whole_project {
+            project.values().filter(wanted).cloned().collect()
+        } else {
+            files.iter().filter(wanted).cloned().collect()
+        };
+        let documents = documents
+            .iter()
+            .filter(|document| validator.description.documents.contains(&document.name))
+            .cloned()
+            .collect();
+        let request = CheckRequest { context: attempt.context(), files, documents };
+        calls.push(run(attempt, validator, request).boxed());
+    }
+    let reports: Vec<CheckReport> = stream::iter(calls)
+        .buffered(SIDE_BY_SIDE)
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect::<Result<_, _>>()?;
+    let mut merged = CheckReport { findings: Vec::new(), repaired: Vec::new() };
+    for report in reports {
+        merged.findings.extend(report.findings);
+        for file in report.repaired {
+            // A validator may better what it was asked about, nothing else; the first one wins.
+            let asked = changed.contains_key(file.path.as_str());
+            if asked && !merged.repaired.iter().any(|known| known.path == file.path) {
+                merged.repaired.push(file);
+            }
+        }
+    }
+    Ok(merged)
+}
+
+/// The project's text files with these laid over them.
+async fn project_with(
+    attempt: &Arc<Attempt>,
+    files: &[File],
+) -> Result<BTreeMap<String, File>, HostFailure> {
+    let validators = &attempt.plugins.validators;
+    let wanted = move |path: &str| {
+        validators
+            .iter()
+            .any(|validator| validator.description.whole_project && validator.files.matches(path))
+    };
+    let texts = guest::texts(attempt, wanted).await?;
+    let mut project: BTreeMap<String, File> =
+        texts.into_iter().map(|file| (file.path.clone(), file)).collect();
+    for file in files {
+        project.insert(file.path.clone(), file.clone());
+    }
+    Ok(project)
+}
+
+/// What earlier steps left and this one put, the newest of each name.
+async fn documents(attempt: &Arc<Attempt>) -> Result<Vec<Document>, HostFailure> {
+    let earlier = attempt.engine.documents(&attempt.run).await.map_err(fatal)?;
+    let put = attempt.work().documents.clone();
+    let mut all: BTreeMap<String, Document> = earlier
+        .into_iter()
+        .map(|document| (document.name.clone(), convert::document(document)))
+        .collect();
+    all.extend(put.into_iter().map(|document| (document.name.clone(), document)));
+    Ok(all.into_values().collect())
+}
+
+async fn run(
+    attempt: &Arc<Attempt>,
+    validator: &Validator,
+    request: CheckRequest,
+) -> Result<CheckReport, HostFailure> {
+    let manifest = &validator.plugin.manifest;
+    let own = CallLimits::of_kind(PluginKind::Validator);
+    let call = Call {
+        grants: Grants::default(),
+        limits: own.asked(manifest.limits, &own),
+        host: Arc::new(Nothing { plugin: manifest.id.clone() }),
+    };
+    let broken = |code: &str, why: String| {
+        let finding = Finding {
+            code: format!("validator.{code}"),
+            severity: "error".to_owned(),
+            path: String::new(),
+            line: 0,
+            column: 0,
+            message: format!("validator `{}` could not check: {why}", manifest.id),
+            hint: "this is a fault of the validator, not of the files".to_owned(),
+        };
+        CheckReport { findings: vec![finding], repaired: Vec::new() }
+    };
+    match attempt.engine.runtime.call_validator(&validator.plugin, call, &request).await {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(fault)) => Ok(broken(&fault.code, fault.message)),
+        Err(gencode_runtime::CallError::Host(source)) => Err(HostFailure::Fatal(source)),
+        Err(error) => Ok(broken(error.code(), error.to_string())),
+    }
+}
+
+/// The host of a guest that may only log.
+pub(crate) struct Nothing {
+    pub(crate) plugin: String,
+}
+
+#[async_trait::async_trait]
+impl Host for Nothing {
+    async fn call(
+        &self,
+        _seq: u64,
+        call: HostCall,
+    ) -> Result<Result<HostReply, HostError>, HostFailure> {
+        // Unreachable by the world's imports; a refusal all the same.
+        let message = format!("a validator may not use `{}`", call.capability().as_str());
+        Ok(Err(guest::refused("denied", message)))
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        tracing::debug!(plugin = %self.plugin, ?level, "{message}");
+    }
+}

@@ -1,0 +1,176 @@
+//! The command line: what can be asked, and how it is explained.
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One sentence in, a working application out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gencode",
+    version,
+    about = "Turns a sentence into a tested, running full-stack application",
+    long_about = "Turns a sentence into a tested, running full-stack application.\n\n\
+        A crew of sandboxed WebAssembly plugins analyses the request, designs, writes, reviews,\n\
+        tests and starts the application. Everything is kept in one data folder (SQLite and\n\
+        files); without a provider key it works offline, with the built-in model.",
+    after_help = "Examples:\n  \
+        gencode new \"a task manager with projects and tags\"\n  \
+        gencode new \"orders of customers with line items, with log-in\" --out ./shop --json\n  \
+        gencode serve --frontend-dist ../frontend/dist\n  \
+        gencode plugin build my-validator/"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Folder of the database, projects, components and caches
+    /// [default: $XDG_DATA_HOME/gencode or ~/.local/share/gencode]
+    #[arg(long, global = true, env = "GENCODE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Folder of the components (`*.wasm`) [default: `plugins` beside the folder of this program]
+    #[arg(long, global = true, env = "GENCODE_PLUGINS_DIR", value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
+    /// How much the host says about its own work on standard error
+    /// (error, warn, info, debug, or a filter such as `gencode_engine=debug`)
+    #[arg(long, global = true, env = "GENCODE_LOG", default_value = "warn", value_name = "LEVEL")]
+    pub(crate) log: String,
+    /// Run generated applications without isolation. Only where user namespaces and Landlock are
+    /// forbidden and you trust every request.
+    #[arg(long, global = true, env = "GENCODE_NO_ISOLATION")]
+    pub(crate) no_isolation: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build an application from a sentence, here and now
+    New(New),
+    /// Serve the HTTP and WebSocket API, and continue unfinished runs
+    Serve(Serve),
+    /// Build and inspect plugins
+    Plugin {
+        #[command(subcommand)]
+        command: Plugin,
+    },
+    /// List and stop running previews
+    Preview {
+        #[command(subcommand)]
+        command: Preview,
+    },
+    /// List projects and their state
+    Projects {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start a command inside the sandbox (used by the host itself)
+    #[command(name = "__sandbox", hide = true, disable_help_flag = true)]
+    Sandbox {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// What the application should do, in a sentence or two; `-` reads standard input
+    pub(crate) request: OsString,
+    /// Also write the application into this folder. Files in it that differ are never overwritten
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Model provider: offline, openai, anthropic, gemini, ollama
+    /// [default: $DEFAULT_LLM_PROVIDER or offline]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Model of the provider [default: $DEFAULT_LLM_MODEL or the provider's usual one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Do not leave the application running afterwards
+    #[arg(long)]
+    pub(crate) no_preview: bool,
+    /// Minutes without a request after which the preview stops by itself
+    #[arg(long, default_value_t = 60, value_name = "MINUTES")]
+    pub(crate) preview_minutes: u32,
+    /// End with one JSON object on standard output; progress goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Most a run may spend on model calls, in US dollars [default: 0.3333]
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_usd: Option<rust_decimal::Decimal>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on. Only this machine: there are no tokens yet
+    #[arg(long, env = "GENCODE_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Port on 127.0.0.1, where no address is given
+    #[arg(long, env = "PORT", default_value_t = 8000)]
+    pub(crate) port: u16,
+    /// Built front end to serve at `/`
+    #[arg(long, env = "FRONTEND_DIST_PATH", value_name = "DIR")]
+    pub(crate) frontend_dist: Option<PathBuf>,
+    /// Origins that may call from a browser, separated by commas
+    #[arg(
+        long,
+        env = "CORS_ORIGINS",
+        value_delimiter = ',',
+        default_value = "http://localhost:5173,http://127.0.0.1:5173,http://localhost:8000,http://127.0.0.1:8000",
+        value_name = "ORIGINS"
+    )]
+    pub(crate) cors_origins: Vec<String>,
+    /// Form of log lines
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// Build plugin crates to single-file components: manifest embedded, contract checked
+    Build {
+        /// Plugin folders, or folders of plugin folders [default: plugins]
+        #[arg(value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+        /// Where the components go [default: the folder this host takes its plugins from]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Accept components that import WASI (everything in it is denied at run time)
+        #[arg(long)]
+        allow_wasi: bool,
+    },
+    /// Show the manifest, imports and digest of a component
+    Inspect {
+        /// A component built by `gencode plugin build`
+        file: PathBuf,
+    },
+    /// List the components this host would use
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Preview {
+    /// Show running previews
+    List,
+    /// Stop the preview of a project
+    Stop { project: String },
+    /// Run a preview in this process (used by `gencode new`)
+    #[command(hide = true)]
+    Run {
+        project: String,
+        /// Minutes without a request after which it ends
+        #[arg(long)]
+        minutes: u32,
+    },
+}

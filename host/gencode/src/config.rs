@@ -1,0 +1,140 @@
+//! What the program runs with: command line over environment over defaults. The only place that
+//! reads the environment.
+#![expect(clippy::disallowed_methods, reason = "this is the one door to the environment")]
+
+use std::{
+    env,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use gencode_llm::{Endpoint, GatewayConfig, Provider, Secret};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Global, LogFormat};
+
+/// Folders of this host. Everything it keeps is below `data`.
+#[derive(Debug, Clone)]
+pub(crate) struct Folders {
+    pub(crate) data: PathBuf,
+    pub(crate) plugins: PathBuf,
+    /// Working copies of the projects (`WORKSPACES_DIR`, else below `data`).
+    pub(crate) workspaces: PathBuf,
+}
+
+impl Folders {
+    pub(crate) fn of(global: &Global) -> anyhow::Result<Self> {
+        let data = match &global.data_dir {
+            Some(dir) => dir.clone(),
+            None => default_data_dir()?,
+        };
+        let data = std::path::absolute(&data)
+            .with_context(|| format!("`{}` is not a usable path", data.display()))?;
+        let plugins = match &global.plugins {
+            Some(dir) => dir.clone(),
+            None => default_plugins_dir()?,
+        };
+        let workspaces = match text("WORKSPACES_DIR").or_else(|| text("WORKSPACES_PATH")) {
+            Some(dir) => std::path::absolute(dir)?,
+            None => data.join("workspaces"),
+        };
+        Ok(Self { data, plugins, workspaces })
+    }
+}
+
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if let Some(dir) = env::var_os("XDG_DATA_HOME").filter(|dir| !dir.is_empty()) {
+        return Ok(PathBuf::from(dir).join("gencode"));
+    }
+    let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) else {
+        bail!("neither --data-dir nor HOME is set: say where to keep data with --data-dir DIR");
+    };
+    Ok(PathBuf::from(home).join(".local/share/gencode"))
+}
+
+/// `plugins` beside the folder of the program: `target/release/gencode` finds `target/plugins`,
+/// `/usr/local/bin/gencode` finds `/usr/local/plugins`.
+fn default_plugins_dir() -> anyhow::Result<PathBuf> {
+    let exe = env::current_exe().context("cannot tell where this program is")?;
+    let beside = exe.parent().and_then(Path::parent).map(|dir| dir.join("plugins"));
+    beside.context("cannot tell where the plugins are: use --plugins DIR")
+}
+
+/// A variable that is set to something.
+pub(crate) fn text(name: &str) -> Option<String> {
+    env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Keys, addresses and defaults of the providers (http-ws-contract §1.1).
+pub(crate) fn providers() -> anyhow::Result<GatewayConfig> {
+    let default_provider: Provider = match text("DEFAULT_LLM_PROVIDER") {
+        Some(name) => name.parse().context("DEFAULT_LLM_PROVIDER")?,
+        None => Provider::Offline,
+    };
+    let default_model = text("DEFAULT_LLM_MODEL");
+    let endpoint = |provider: Provider, prefix: &str| Endpoint {
+        base_url: text(&format!("{prefix}_BASE_URL")),
+        api_key: text(&format!("{prefix}_API_KEY")).map(|key| Secret::new(&key)),
+        default_model: default_model.clone().filter(|_| provider == default_provider),
+        models: Vec::new(),
+    };
+    Ok(GatewayConfig {
+        gemini: endpoint(Provider::Gemini, "GEMINI"),
+        openai: endpoint(Provider::OpenAi, "OPENAI"),
+        anthropic: endpoint(Provider::Anthropic, "ANTHROPIC"),
+        ollama: endpoint(Provider::Ollama, "OLLAMA"),
+        openai_compatible: endpoint(Provider::OpenAiCompatible, "OPENAI_COMPATIBLE"),
+        default_provider,
+        ..GatewayConfig::default()
+    })
+}
+
+/// Where sockets go: a short path, because a socket's has at most 107 bytes.
+pub(crate) fn runtime_dir() -> anyhow::Result<PathBuf> {
+    let base = env::var_os("XDG_RUNTIME_DIR")
+        .filter(|dir| !dir.is_empty() && Path::new(dir).is_dir())
+        .map_or_else(env::temp_dir, PathBuf::from);
+    let user = nix::unistd::getuid();
+    let dir = base.join(format!("gencode-{user}"));
+    match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(error).with_context(|| format!("cannot make `{}`", dir.display()));
+        }
+        _ => {}
+    }
+    // In a folder that others may write to, someone else may have made it first.
+    let found = std::fs::symlink_metadata(&dir)?;
+    if !found.is_dir() || found.uid() != user.as_raw() {
+        bail!("`{}` is not a folder of this user; remove it", dir.display());
+    }
+    Ok(dir)
+}
+
+/// Settings of package managers that an install in the sandbox needs to reach its registry.
+pub(crate) fn package_manager_env() -> Vec<(String, String)> {
+    const NAMES: [&str; 14] = [
+        "HOME", "PATH", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
+        "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS", "CHROME",
+    ];
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| {
+            NAMES.contains(&name.as_str())
+                || name.starts_with("PIP_")
+                || name.to_ascii_lowercase().starts_with("npm_config_")
+        })
+        .collect()
+}
+
+/// Log lines go to standard error; standard output belongs to results.
+pub(crate) fn init_log(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber would be a bug of this program, not of its user.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
