@@ -9,11 +9,17 @@ use gencode_plugin_sdk::{
 use serde_json::{Value, json};
 
 const KINDS: [&str; 11] = [
-    "string", "text", "integer", "decimal", "boolean", "date", "datetime", "email", "url", "phone", "enum",
+    "string", "text", "integer", "decimal", "boolean", "date", "datetime", "email", "url", "phone",
+    "enum",
 ];
 
 const ARCHETYPES: [&str; 7] = [
-    "admin_dashboard", "saas_app", "content_platform", "landing_page", "realtime_collab", "ecommerce_store",
+    "admin_dashboard",
+    "saas_app",
+    "content_platform",
+    "landing_page",
+    "realtime_collab",
+    "ecommerce_store",
     "project_management",
 ];
 
@@ -25,9 +31,41 @@ const COLUMNS: [&str; 4] = ["id", "created_at", "updated_at", "owner_id"];
 
 /// Words of Python, and names that a model class inherits, that cannot name a field.
 const RESERVED: [&str; 35] = [
-    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
-    "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass",
-    "raise", "return", "try", "while", "with", "yield", "metadata", "registry", "model_config",
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "break",
+    "class",
+    "continue",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "global",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "or",
+    "pass",
+    "raise",
+    "return",
+    "try",
+    "while",
+    "with",
+    "yield",
+    "metadata",
+    "registry",
+    "model_config",
 ];
 
 /// Faults are `missing-document`, `unreadable-document` or `invalid-intent`, with everything that
@@ -35,8 +73,9 @@ const RESERVED: [&str; 35] = [
 pub fn read(answer: &Answer) -> Result<Intent, Fault> {
     let mut value: Value = answer.read("intent")?;
     complete(&mut value);
-    let intent: Intent = serde_json::from_value(value)
-        .map_err(|error| Fault::retryable("invalid-intent", format!("the intent cannot be read: {error}")))?;
+    let intent: Intent = serde_json::from_value(value).map_err(|error| {
+        Fault::retryable("invalid-intent", format!("the intent cannot be read: {error}"))
+    })?;
     let problems = problems(&intent);
     if problems.is_empty() {
         Ok(intent)
@@ -56,7 +95,10 @@ fn complete(value: &mut Value) {
     for entity in value.get_mut("entities").and_then(Value::as_array_mut).into_iter().flatten() {
         fill(entity, &[("named", json!(true))]);
         for field in entity.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
-            fill(field, &[("required", json!(false)), ("unique", json!(false)), ("values", json!([]))]);
+            fill(
+                field,
+                &[("required", json!(false)), ("unique", json!(false)), ("values", json!([]))],
+            );
         }
     }
     for relation in value.get_mut("relations").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -75,7 +117,9 @@ fn fill(value: &mut Value, defaults: &[(&str, Value)]) {
 /// Everything that is wrong with an intent, as sentences; empty when it can be built.
 pub fn problems(intent: &Intent) -> Vec<String> {
     let mut found = Vec::new();
-    for (what, text) in [("title", &intent.title), ("goal", &intent.goal), ("language", &intent.language)] {
+    for (what, text) in
+        [("title", &intent.title), ("goal", &intent.goal), ("language", &intent.language)]
+    {
         if text.trim().is_empty() {
             found.push(format!("the {what} is empty"));
         }
@@ -119,7 +163,8 @@ fn entity_problems(entity: &Entity, found: &mut Vec<String>) {
         let at = format!("{name}.{}", field.name);
         if !is_snake(&field.name) {
             found.push(format!("`{at}` is not snake_case"));
-        } else if RESERVED.contains(&field.name.as_str()) || COLUMNS.contains(&field.name.as_str()) {
+        } else if RESERVED.contains(&field.name.as_str()) || COLUMNS.contains(&field.name.as_str())
+        {
             found.push(format!("`{at}` is a reserved name"));
         }
         if !fields.insert(field.name.as_str()) {

@@ -83,7 +83,11 @@ impl Persona {
 
     /// Asks the model and reads its answer. Faults: `unknown-mode`, those of the host's call, and
     /// those of an answer that cannot be used, which are worth another attempt.
-    pub fn respond(&self, model: &impl Model, request: &AgentRequest) -> Result<AgentAnswer, Fault> {
+    pub fn respond(
+        &self,
+        model: &impl Model,
+        request: &AgentRequest,
+    ) -> Result<AgentAnswer, Fault> {
         let mode = self.modes.iter().find(|mode| mode.name == request.mode).ok_or_else(|| {
             let known: Vec<&str> = self.modes.iter().map(|mode| mode.name).collect();
             Fault::permanent(

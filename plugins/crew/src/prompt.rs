@@ -26,7 +26,11 @@ const MAX_FILES: usize = 600_000;
 const RETRY_COOLING: f32 = 0.1;
 
 /// The prompt for one request.
-pub fn build(persona: &Persona, mode: &Mode, request: &AgentRequest) -> Result<CompletionRequest, Fault> {
+pub fn build(
+    persona: &Persona,
+    mode: &Mode,
+    request: &AgentRequest,
+) -> Result<CompletionRequest, Fault> {
     let system = [persona.character, STACK, RULES, FORMAT].map(str::trim).join("\n\n");
     let mut parts = vec![Part::Text(task(mode, request))];
     parts.extend(documents(request)?.into_iter().map(Part::Data));

@@ -22,8 +22,9 @@ pub fn read(expects: Expects, answer: answer::Answer) -> Result<Answer, Fault> {
             if answer.files.is_empty() {
                 return Err(Fault::retryable("empty-answer", "the answer holds no file"));
             }
-            if let Some(missing) =
-                documents.iter().find(|name| !answer.documents.iter().any(|document| document.name == **name))
+            if let Some(missing) = documents
+                .iter()
+                .find(|name| !answer.documents.iter().any(|document| document.name == **name))
             {
                 return Err(Fault::retryable(
                     "missing-document",
@@ -83,8 +84,10 @@ fn verdict(answer: &answer::Answer) -> Result<Verdict, Fault> {
     if raw.score > MAX_SCORE {
         return Err(unreadable(format!("score {} is more than {MAX_SCORE}", raw.score)));
     }
-    if let Some(finding) =
-        raw.findings.iter().find(|finding| !["error", "warning", "info"].contains(&finding.severity.as_str()))
+    if let Some(finding) = raw
+        .findings
+        .iter()
+        .find(|finding| !["error", "warning", "info"].contains(&finding.severity.as_str()))
     {
         return Err(unreadable(format!("`{}` is not a severity", finding.severity)));
     }

@@ -17,7 +17,7 @@ pub mod wiring;
 
 use crate::{
     glob,
-    handler::{AgentRequest, Answer, StepRequest, agents::AgentCall},
+    handler::{AgentAnswer, AgentRequest, Answer, StepRequest, agents::AgentCall},
     types::{Document, Fault, File, Finding},
 };
 pub use host::{Host, Wit};
@@ -96,83 +96,119 @@ pub struct Approved {
 /// step allows. Faults: `work-refused` with what is wrong; those of agents and host.
 pub fn work(host: &impl Host, step: &StepRequest, task: &Task<'_>) -> Result<Approved, Fault> {
     let attempts = step.max_agent_attempts.max(1);
-    let mut files: Vec<File> = Vec::new();
-    let mut documents: Vec<Document> = Vec::new();
+    let persona = task.worker.persona;
+    let mut draft = Draft::default();
     let mut wrong: Vec<Finding> = Vec::new();
     for attempt in 1..=attempts {
-        host.at(share(attempt, attempts), &format!("{} works, try {attempt} of {attempts}", task.worker.persona));
+        host.at(share(attempt, attempts), &format!("{persona} works, try {attempt} of {attempts}"));
         let request = AgentRequest {
             context: step.context.clone(),
             mode: task.mode.to_owned(),
             instructions: task.instructions.to_owned(),
             documents: task.documents.to_vec(),
-            files: overlay(task.files, &files),
+            files: overlay(task.files, &draft.files),
             findings: [task.findings, &wrong].concat(),
-            max_output_tokens: if attempt == 1 { step.max_output_tokens } else { step.max_output_tokens_retry },
+            max_output_tokens: tokens(step, attempt),
         };
-        let answer = match call(host, task.worker, request) {
-            Ok(answer) => answer,
-            Err(fault) if is_answers_fault(&fault) => {
-                host.say(task.worker.persona, &format!("My answer could not be used: {}.", fault.message));
-                wrong = vec![Finding::error(&format!("answer.{}", fault.code), "", 0, 0, fault.message)];
-                continue;
-            }
+        wrong = match call(host, task.worker, request) {
+            Ok(answer) => match round(host, step, task, &mut draft, answer)? {
+                Round::Done(approved) => return Ok(approved),
+                Round::Again(findings) => findings,
+            },
+            Err(fault) if is_answers_fault(&fault) => vec![unusable(host, persona, fault)],
             Err(fault) => return Err(fault),
         };
-        host.say(task.worker.persona, &answer.thinking);
-        let Answer::Authored(authored) = answer.answer else {
-            return Err(Fault::permanent(
-                "wrong-answer",
-                format!("{} answered `{}` with something else than files", task.worker.persona, task.mode),
-            ));
-        };
-        // A retry may send only what it changed; what was right before is kept.
-        files = overlay(&files, &authored.files);
-        for document in authored.documents {
-            documents.retain(|known: &Document| known.name != document.name);
-            documents.push(document);
-        }
-        let mut problems = out_of_bounds(&files, task.writes);
-        if let Some(check) = task.check {
-            problems.extend(check(&files, &documents));
-        }
-        // A model cannot take a file back; leaving it out next time must be enough.
-        files.retain(|file| !problems.iter().any(|one| one.code == FORBIDDEN && one.path == file.path));
-        let (checked, findings) = preflight(host, files)?;
-        files = checked;
-        problems.extend(findings);
-        if problems.iter().any(Finding::is_error) {
-            wrong = problems.into_iter().filter(Finding::is_error).collect();
-            host.say("System", &format!("Checks before the review found {}.", sentence(&wrong)));
-            continue;
-        }
-        let score = match (task.review, tier::important(&files)) {
-            (Some(criteria), important) if !important.is_empty() => {
-                match review::ask(host, step, task, criteria, important)? {
-                    review::Judgement::Approved { score, remarks } => {
-                        problems.extend(remarks);
-                        Some(score)
-                    }
-                    review::Judgement::Rejected(findings) => {
-                        wrong = findings;
-                        continue;
-                    }
-                }
-            }
-            _ => None,
-        };
-        return Ok(Approved { thinking: answer.thinking, files, documents, score, findings: problems });
     }
     // Not worth another try of the whole step: its tries are used up.
     Err(Fault::permanent(
         "work-refused",
         format!(
-            "{} could not do `{}` in {attempts} tries; what is wrong: {}",
-            task.worker.persona,
+            "{persona} could not do `{}` in {attempts} tries; what is wrong: {}",
             task.mode,
             sentence(&wrong)
         ),
     ))
+}
+
+/// What an agent has written so far. A retry may send only what it changed.
+#[derive(Default)]
+struct Draft {
+    files: Vec<File>,
+    documents: Vec<Document>,
+}
+
+/// How one try ended.
+enum Round {
+    Done(Approved),
+    Again(Vec<Finding>),
+}
+
+/// Checks one answer, by machines and then by the reviewer.
+fn round(
+    host: &impl Host,
+    step: &StepRequest,
+    task: &Task<'_>,
+    draft: &mut Draft,
+    answer: AgentAnswer,
+) -> Result<Round, Fault> {
+    host.say(task.worker.persona, &answer.thinking);
+    let Answer::Authored(authored) = answer.answer else {
+        let message = format!(
+            "{} answered `{}` with something else than files",
+            task.worker.persona, task.mode
+        );
+        return Err(Fault::permanent("wrong-answer", message));
+    };
+    draft.files = overlay(&draft.files, &authored.files);
+    draft
+        .documents
+        .retain(|known| authored.documents.iter().all(|document| document.name != known.name));
+    draft.documents.extend(authored.documents);
+    let mut problems = out_of_bounds(&draft.files, task.writes);
+    if let Some(check) = task.check {
+        problems.extend(check(&draft.files, &draft.documents));
+    }
+    // A model cannot take a file back; leaving it out next time must be enough.
+    draft
+        .files
+        .retain(|file| !problems.iter().any(|one| one.code == FORBIDDEN && one.path == file.path));
+    let (checked, findings) = preflight(host, std::mem::take(&mut draft.files))?;
+    draft.files = checked;
+    problems.extend(findings);
+    if problems.iter().any(Finding::is_error) {
+        problems.retain(Finding::is_error);
+        host.say("System", &format!("Checks before the review found {}.", sentence(&problems)));
+        return Ok(Round::Again(problems));
+    }
+    let mut score = None;
+    let important = tier::important(&draft.files);
+    if let (Some(criteria), false) = (task.review, important.is_empty()) {
+        match review::ask(host, step, task, criteria, important)? {
+            Judgement::Approved { score: given, remarks } => {
+                problems.extend(remarks);
+                score = Some(given);
+            }
+            Judgement::Rejected(findings) => return Ok(Round::Again(findings)),
+        }
+    }
+    let Draft { files, documents } = std::mem::take(draft);
+    Ok(Round::Done(Approved {
+        thinking: answer.thinking,
+        files,
+        documents,
+        score,
+        findings: problems,
+    }))
+}
+
+const fn tokens(step: &StepRequest, attempt: u32) -> u32 {
+    if attempt == 1 { step.max_output_tokens } else { step.max_output_tokens_retry }
+}
+
+/// Tells the user, and makes the finding that goes back, of an answer that could not be used.
+fn unusable(host: &impl Host, persona: &str, fault: Fault) -> Finding {
+    host.say(persona, &format!("My answer could not be used: {}.", fault.message));
+    Finding::error(&format!("answer.{}", fault.code), "", 0, 0, fault.message)
 }
 
 /// A question to an agent whose answer is not files.
@@ -205,7 +241,10 @@ pub fn ask<T>(
     let mut wrong: Vec<Finding> = Vec::new();
     let mut attempt = 1;
     loop {
-        host.at(share(attempt, attempts), &format!("{} works, try {attempt} of {attempts}", worker.persona));
+        host.at(
+            share(attempt, attempts),
+            &format!("{} works, try {attempt} of {attempts}", worker.persona),
+        );
         let request = AgentRequest {
             context: step.context.clone(),
             mode: mode.to_owned(),
@@ -213,20 +252,20 @@ pub fn ask<T>(
             documents: question.documents.to_vec(),
             files: question.files.to_vec(),
             findings: [question.findings, &wrong].concat(),
-            max_output_tokens: if attempt == 1 { step.max_output_tokens } else { step.max_output_tokens_retry },
+            max_output_tokens: tokens(step, attempt),
         };
         match call(host, worker, request) {
             Ok(answer) => {
                 host.say(worker.persona, &answer.thinking);
                 let read = read(answer.answer).ok_or_else(|| {
-                    let message = format!("{} answered `{mode}` with something else", worker.persona);
+                    let message =
+                        format!("{} answered `{mode}` with something else", worker.persona);
                     Fault::permanent("wrong-answer", message)
                 })?;
                 return Ok((answer.thinking, read));
             }
             Err(fault) if is_answers_fault(&fault) && attempt < attempts => {
-                host.say(worker.persona, &format!("My answer could not be used: {}.", fault.message));
-                wrong = vec![Finding::error(&format!("answer.{}", fault.code), "", 0, 0, fault.message)];
+                wrong = vec![unusable(host, worker.persona, fault)];
                 attempt += 1;
             }
             Err(fault) => return Err(fault),
@@ -235,11 +274,7 @@ pub fn ask<T>(
 }
 
 /// Calls one agent; the host's error and the agent's fault are both faults.
-pub fn call(
-    host: &impl Host,
-    worker: Worker,
-    request: AgentRequest,
-) -> Result<crate::handler::AgentAnswer, Fault> {
+pub fn call(host: &impl Host, worker: Worker, request: AgentRequest) -> Result<AgentAnswer, Fault> {
     host.invoke(&AgentCall { agent: worker.agent.to_owned(), request })?
 }
 
@@ -255,7 +290,10 @@ fn is_answers_fault(fault: &Fault) -> bool {
 /// Checks files with the validators and takes over what these repaired.
 ///
 /// Repaired files are what is written, so they are checked again.
-pub fn preflight(host: &impl Host, mut files: Vec<File>) -> Result<(Vec<File>, Vec<Finding>), Fault> {
+pub fn preflight(
+    host: &impl Host,
+    mut files: Vec<File>,
+) -> Result<(Vec<File>, Vec<Finding>), Fault> {
     if files.is_empty() {
         return Ok((files, Vec::new()));
     }

@@ -7,7 +7,17 @@ use super::*;
 #[test]
 fn every_mode_says_what_to_answer() {
     let modes: Vec<&str> = DEREK.modes.iter().map(|mode| mode.name).collect();
-    assert_eq!(modes, ["frontend_mock", "backend_implementation", "backend_tests", "backend_fix", "frontend_integration", "refine"]);
+    assert_eq!(
+        modes,
+        [
+            "frontend_mock",
+            "backend_implementation",
+            "backend_tests",
+            "backend_fix",
+            "frontend_integration",
+            "refine"
+        ]
+    );
     assert_eq!(Derek::describe().modes, modes);
     for mode in DEREK.modes {
         let names = match mode.expects {

@@ -12,14 +12,12 @@ const VICTORIA: Persona = Persona {
     name: "Victoria",
     summary: "Architect: turns an intent into a design with tokens for its look.",
     character: include_str!("prompts/persona.md"),
-    modes: &[
-        Mode {
-            name: "architecture",
-            task: include_str!("prompts/architecture.md"),
-            expects: Expects::Files(&[]),
-            temperature: 0.3,
-        },
-    ],
+    modes: &[Mode {
+        name: "architecture",
+        task: include_str!("prompts/architecture.md"),
+        expects: Expects::Files(&[]),
+        temperature: 0.3,
+    }],
 };
 
 struct Victoria;

@@ -4,10 +4,7 @@ use super::*;
 use gencode_plugin_sdk::types::Document;
 
 fn answer(value: &Value) -> Answer {
-    Answer {
-        documents: vec![Document::json("intent", value).unwrap()],
-        ..Answer::default()
-    }
+    Answer { documents: vec![Document::json("intent", value).unwrap()], ..Answer::default() }
 }
 
 fn good() -> Value {

@@ -18,8 +18,18 @@ const TESTER: Persona = Persona {
     modes: &[
         Mode { name: "review", task: "Judge.", expects: Expects::Verdict, temperature: 0.1 },
         Mode { name: "analysis", task: "Understand.", expects: Expects::Intent, temperature: 0.1 },
-        Mode { name: "diagnosis", task: "Find out.", expects: Expects::Diagnosis, temperature: 0.1 },
-        Mode { name: "write", task: "Write.", expects: Expects::Files(&["contract"]), temperature: 0.4 },
+        Mode {
+            name: "diagnosis",
+            task: "Find out.",
+            expects: Expects::Diagnosis,
+            temperature: 0.1,
+        },
+        Mode {
+            name: "write",
+            task: "Write.",
+            expects: Expects::Files(&["contract"]),
+            temperature: 0.4,
+        },
     ],
 };
 
@@ -63,7 +73,9 @@ fn request(mode: &str) -> AgentRequest {
 }
 
 fn verdict(json: &str) -> String {
-    format!("<<<DOCUMENT name=\"verdict\" type=\"application/json\">>>\n{json}\n<<<END_DOCUMENT>>>\n<<<END_ANSWER>>>\n")
+    format!(
+        "<<<DOCUMENT name=\"verdict\" type=\"application/json\">>>\n{json}\n<<<END_DOCUMENT>>>\n<<<END_ANSWER>>>\n"
+    )
 }
 
 /// The user message as a picture: text as it is, data by its head.
@@ -76,7 +88,9 @@ fn picture(request: &CompletionRequest) -> String {
                     format!("system: {} …", text.lines().next().unwrap_or_default())
                 }
                 Part::Text(text) => format!("{}: {text}", message.role),
-                Part::Data(data) => format!("data {} {}: {}", data.name, data.media_type, data.content.trim()),
+                Part::Data(data) => {
+                    format!("data {} {}: {}", data.name, data.media_type, data.content.trim())
+                }
             });
         }
     }
@@ -136,14 +150,19 @@ fn files_that_do_not_fit_are_named_as_left_out() {
     asked.files = vec![File::new("big.py", "x".repeat(700_000)), File::new("small.py", "y = 1\n")];
     drop(TESTER.respond(&model, &asked));
     let shown = picture(&model.asked.into_inner().unwrap());
-    assert!(shown.contains("[exists with 700000 bytes; left out of this prompt]") && shown.contains("y = 1"));
+    assert!(
+        shown.contains("[exists with 700000 bytes; left out of this prompt]")
+            && shown.contains("y = 1")
+    );
 }
 
 #[test]
 fn a_verdict_is_read_or_it_is_a_fault() {
     let good = verdict(r#"{"approved": true, "score": 8}"#);
     let answer = TESTER.respond(&Scripted::new(&good), &request("review")).unwrap();
-    assert!(matches!(answer.answer, Answer::Judged(verdict) if verdict.approved && verdict.score == 8));
+    assert!(
+        matches!(answer.answer, Answer::Judged(verdict) if verdict.approved && verdict.score == 8)
+    );
     for (text, code) in [
         ("Looks good to me, approved!", "truncated-answer"),
         ("", "empty-answer"),
@@ -152,7 +171,12 @@ fn a_verdict_is_read_or_it_is_a_fault() {
         (&verdict("{\"approved\": true}"), "unreadable-document"),
         (&verdict("{\"approved\": \"yes\", \"score\": 9}"), "unreadable-document"),
         (&verdict("{\"approved\": true, \"score\": 11}"), "unreadable-verdict"),
-        (&verdict("{\"approved\": true, \"score\": 9, \"findings\": [{\"severity\": \"fatal\", \"message\": \"x\"}]}"), "unreadable-verdict"),
+        (
+            &verdict(
+                "{\"approved\": true, \"score\": 9, \"findings\": [{\"severity\": \"fatal\", \"message\": \"x\"}]}",
+            ),
+            "unreadable-verdict",
+        ),
         (&verdict("approved"), "unreadable-document"),
         (good.trim_end_matches("<<<END_ANSWER>>>\n"), "truncated-answer"),
         ("<<<FILE path=\"a\">>>\nx\n<<<END_FILE>>>\n<<<END_ANSWER>>>", "missing-document"),
@@ -173,20 +197,28 @@ fn an_answer_cut_off_by_the_limit_is_a_fault_even_if_it_reads_well() {
 #[test]
 fn files_come_with_the_documents_that_were_asked_for() {
     let file = "<<<FILE path=\"a.md\">>>\nx\n<<<END_FILE>>>\n";
-    let document = "<<<DOCUMENT name=\"contract\" type=\"application/json\">>>\n{}\n<<<END_DOCUMENT>>>\n";
+    let document =
+        "<<<DOCUMENT name=\"contract\" type=\"application/json\">>>\n{}\n<<<END_DOCUMENT>>>\n";
     let ask = |text: String| TESTER.respond(&Scripted::new(&text), &request("write"));
     assert!(matches!(ask(format!("{file}{document}<<<END_ANSWER>>>")).unwrap().answer,
         Answer::Authored(authored) if authored.files.len() == 1 && authored.documents.len() == 1));
     assert_eq!(ask(format!("{file}<<<END_ANSWER>>>")).unwrap_err().code, "missing-document");
     assert_eq!(ask(format!("{document}<<<END_ANSWER>>>")).unwrap_err().code, "empty-answer");
     let intent = document.replace("contract", "intent");
-    assert_eq!(ask(format!("{file}{document}{intent}<<<END_ANSWER>>>")).unwrap_err().code, "invalid-intent");
+    assert_eq!(
+        ask(format!("{file}{document}{intent}<<<END_ANSWER>>>")).unwrap_err().code,
+        "invalid-intent"
+    );
 }
 
 #[test]
 fn a_diagnosis_without_a_correction_is_a_fault() {
-    let text = verdict(r#"{"root_cause": "typo", "corrections": []}"#).replace("verdict", "diagnosis");
-    assert_eq!(TESTER.respond(&Scripted::new(&text), &request("diagnosis")).unwrap_err().code, "unreadable-diagnosis");
+    let text =
+        verdict(r#"{"root_cause": "typo", "corrections": []}"#).replace("verdict", "diagnosis");
+    assert_eq!(
+        TESTER.respond(&Scripted::new(&text), &request("diagnosis")).unwrap_err().code,
+        "unreadable-diagnosis"
+    );
 }
 
 #[test]

@@ -37,20 +37,23 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     host.put(&Document::json("intent", &intent)?)?;
     let summary = summary(&intent);
     host.say(MARCUS.persona, &summary);
-    let notes = intent.notes.iter().map(|note| Finding::info("intent.note", "", 0, 0, note.clone())).collect();
+    let notes = intent
+        .notes
+        .iter()
+        .map(|note| Finding::info("intent.note", "", 0, 0, note.clone()))
+        .collect();
     Ok(Outcome::Completed(report(summary, notes, None)))
 }
 
 fn summary(intent: &Intent) -> String {
-    let entities: Vec<&str> = intent.entities.iter().map(|entity| entity.label_plural.as_str()).collect();
-    let mut text = format!("{}: {}.", intent.title, entities.join(", "));
+    let entities: Vec<&str> =
+        intent.entities.iter().map(|entity| entity.label_plural.as_str()).collect();
+    let mut sentences = vec![format!("{}: {}.", intent.title, entities.join(", "))];
     if !intent.features.is_empty() {
-        text.push_str(&format!(" Features: {}.", intent.features.join(", ")));
+        sentences.push(format!("Features: {}.", intent.features.join(", ")));
     }
-    for note in &intent.notes {
-        text.push_str(&format!(" {}", note.trim()));
-    }
-    text
+    sentences.extend(intent.notes.iter().map(|note| note.trim().to_owned()));
+    sentences.join(" ")
 }
 
 struct Analysis;

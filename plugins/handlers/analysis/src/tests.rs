@@ -11,7 +11,9 @@ fn understood() -> Intent {
 #[test]
 fn the_intent_is_left_and_told() {
     let host = Fake::default().with_answer("marcus/analysis", Ok(Answer::Understood(understood())));
-    let Outcome::Completed(report) = run(&host, &step("analysis")).unwrap() else { panic!("skipped") };
+    let Outcome::Completed(report) = run(&host, &step("analysis")).unwrap() else {
+        panic!("skipped")
+    };
     assert_eq!(
         report.summary,
         "Order Desk: Orders, Line items, Tags. Features: search, filter, sort, paging. Payments are recorded, not made."
@@ -24,7 +26,9 @@ fn the_intent_is_left_and_told() {
 #[test]
 fn an_intent_that_cannot_be_built_is_asked_for_again_and_then_a_fault() {
     let invalid = || Err(Fault::retryable("invalid-intent", "there is no entity"));
-    let host = Fake::default().with_answer("marcus/analysis", invalid()).with_answer("marcus/analysis", Ok(Answer::Understood(understood())));
+    let host = Fake::default()
+        .with_answer("marcus/analysis", invalid())
+        .with_answer("marcus/analysis", Ok(Answer::Understood(understood())));
     run(&host, &step("analysis")).unwrap();
     assert_eq!(host.requests()[1].findings[0].message, "there is no entity");
 

@@ -10,7 +10,7 @@ use gencode_plugin_sdk::{
     },
     types::{Document, Fault, File, Finding, Intent},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const CARD: Card = Card {
     id: "architecture-step",
@@ -49,7 +49,11 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     if let Some(file) = approved.files.iter().find(|file| file.path == ARCHITECTURE) {
         host.put(&Document::text("architecture", "text/markdown", file.content.clone()))?;
     }
-    let summary = format!("The architecture covers {} entities; its look is {}.", intent.entities.len(), intent.vibe.choice);
+    let summary = format!(
+        "The architecture covers {} entities; its look is {}.",
+        intent.entities.len(),
+        intent.vibe.choice
+    );
     Ok(Outcome::Completed(report(summary, approved.findings, approved.score)))
 }
 
@@ -60,17 +64,32 @@ fn check(intent: &Intent, files: &[File]) -> Vec<Finding> {
         if file.path == ARCHITECTURE {
             let text = folded(&file.content);
             let absent = intent.entities.iter().filter(|entity| {
-                ![&entity.name, &entity.plural, &entity.label].iter().any(|name| text.contains(&folded(name)))
+                ![&entity.name, &entity.plural, &entity.label]
+                    .iter()
+                    .any(|name| text.contains(&folded(name)))
             });
             findings.extend(absent.map(|entity| {
-                Finding::error("architecture.missing-entity", ARCHITECTURE, 0, 0, format!("{} is not designed", entity.name))
-                    .with_hint("describe its table, its routes and its page")
+                Finding::error(
+                    "architecture.missing-entity",
+                    ARCHITECTURE,
+                    0,
+                    0,
+                    format!("{} is not designed", entity.name),
+                )
+                .with_hint("describe its table, its routes and its page")
             }));
         }
         if file.path == TOKENS {
-            let tokens: Option<Value> = serde_json::from_str(&file.content).ok();
-            if !tokens.is_some_and(|tokens| tokens.as_object().is_some_and(|object| !object.is_empty())) {
-                findings.push(Finding::error("design.tokens", TOKENS, 0, 0, "the tokens are not a JSON object"));
+            let tokens: Map<String, Value> =
+                serde_json::from_str(&file.content).unwrap_or_default();
+            if tokens.is_empty() {
+                findings.push(Finding::error(
+                    "design.tokens",
+                    TOKENS,
+                    0,
+                    0,
+                    "the tokens are not a JSON object with members",
+                ));
             }
         }
     }

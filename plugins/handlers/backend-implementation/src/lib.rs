@@ -18,7 +18,12 @@ const CARD: Card = Card {
     needs: &["intent", "contract"],
     produces: &[],
     writes: &["backend/app/{models,schemas,auth}.py", "backend/app/routers/*.py", "README.md"],
-    leaves: &["backend/app/models.py", "backend/app/schemas.py", "backend/app/routers/*.py", "README.md"],
+    leaves: &[
+        "backend/app/models.py",
+        "backend/app/schemas.py",
+        "backend/app/routers/*.py",
+        "README.md",
+    ],
 };
 
 const CRITERIA: &str = "Judge against the contract and the intent: every route, parameter, filter, status code and shape; \
@@ -29,7 +34,11 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     let intent = intent(host)?;
     require(host, "contract")?;
     let known = documents(host, &["intent", "contract", "architecture"])?;
-    let seed = host.read_all(&["backend/app/*.py", "backend/tests/conftest.py", "backend/requirements.txt"])?;
+    let seed = host.read_all(&[
+        "backend/app/*.py",
+        "backend/tests/conftest.py",
+        "backend/requirements.txt",
+    ])?;
     let approved = work(
         host,
         step,
@@ -57,12 +66,15 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
 /// Nothing of the contract is left for later.
 fn check(intent: &Intent, files: &[File]) -> Vec<Finding> {
     let mut findings = fixed(files);
-    findings.extend(missing(files, &["backend/app/models.py", "backend/app/schemas.py", "README.md"]));
+    findings
+        .extend(missing(files, &["backend/app/models.py", "backend/app/schemas.py", "README.md"]));
     for entity in &intent.entities {
         let path = format!("backend/app/routers/{}.py", entity.plural);
         findings.extend(missing(files, &[path.as_str()]));
     }
-    for (feature, path) in [("auth", "backend/app/routers/auth.py"), ("dashboard", "backend/app/routers/dashboard.py")] {
+    for (feature, path) in
+        [("auth", "backend/app/routers/auth.py"), ("dashboard", "backend/app/routers/dashboard.py")]
+    {
         if intent.features.iter().any(|known| known == feature) {
             findings.extend(missing(files, &[path]));
         }

@@ -47,11 +47,15 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     )?;
     let text = text_of(&approved.files, &approved.documents).unwrap_or_default();
     let text = with_intent(text, &intent)?;
-    let mut files: Vec<File> = approved.files.into_iter().filter(|file| file.path != CONTRACT).collect();
+    let mut files: Vec<File> =
+        approved.files.into_iter().filter(|file| file.path != CONTRACT).collect();
     files.push(File::new(CONTRACT, text.clone()));
     let (files, findings) = preflight(host, files)?;
     if findings.iter().any(Finding::is_error) {
-        return Err(Fault::permanent("work-refused", format!("the contract is not right: {}", sentence(&findings))));
+        return Err(Fault::permanent(
+            "work-refused",
+            format!("the contract is not right: {}", sentence(&findings)),
+        ));
     }
     host.stage(&files)?;
     host.put(&Document::text("contract", JSON, text))?;
@@ -75,13 +79,23 @@ fn check(intent: &Intent, files: &[File], documents: &[Document]) -> Vec<Finding
         Ok(contract) => contract,
         Err(error) => return wrong("contract.json", format!("not JSON: {error}")),
     };
-    let twice = find(documents, "contract").and_then(|document| serde_json::from_str::<Value>(&document.content).ok());
+    let twice = find(documents, "contract")
+        .and_then(|document| serde_json::from_str::<Value>(&document.content).ok());
     if twice.is_some_and(|twice| twice != contract) {
-        return wrong("contract.differs", "the file and the document `contract` are not the same".to_owned());
+        return wrong(
+            "contract.differs",
+            "the file and the document `contract` are not the same".to_owned(),
+        );
     }
     let mut findings = structure::check(&contract, intent);
     if !files.iter().any(|file| file.path == "contracts.md") {
-        findings.push(Finding::error("answer.missing-file", "contracts.md", 0, 0, "the file is missing"));
+        findings.push(Finding::error(
+            "answer.missing-file",
+            "contracts.md",
+            0,
+            0,
+            "the file is missing",
+        ));
     }
     findings
 }

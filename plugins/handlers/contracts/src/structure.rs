@@ -15,18 +15,30 @@ const RECORD: [&str; 4] = ["get", "put", "patch", "delete"];
 /// Everything that the contract lacks.
 pub(crate) fn check(contract: &Value, intent: &Intent) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut wrong = |code: &str, message: String| findings.push(Finding::error(code, CONTRACT, 0, 0, message));
-    if !contract.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
+    let mut wrong =
+        |code: &str, message: String| findings.push(Finding::error(code, CONTRACT, 0, 0, message));
+    if !contract
+        .get("openapi")
+        .and_then(Value::as_str)
+        .is_some_and(|version| version.starts_with("3.1"))
+    {
         wrong("contract.version", "`openapi` is not 3.1".to_owned());
     }
     for entity in &intent.entities {
         let list = format!("/api{}", route(entity));
         for method in LIST.iter().filter(|method| operation(contract, &list, method).is_none()) {
-            wrong("contract.missing-route", format!("{} {list} of {} is missing", method.to_uppercase(), entity.name));
+            wrong(
+                "contract.missing-route",
+                format!("{} {list} of {} is missing", method.to_uppercase(), entity.name),
+            );
         }
         let record = record_path(contract, &list).unwrap_or_else(|| format!("{list}/{{id}}"));
-        for method in RECORD.iter().filter(|method| operation(contract, &record, method).is_none()) {
-            wrong("contract.missing-route", format!("{} {record} of {} is missing", method.to_uppercase(), entity.name));
+        for method in RECORD.iter().filter(|method| operation(contract, &record, method).is_none())
+        {
+            wrong(
+                "contract.missing-route",
+                format!("{} {record} of {} is missing", method.to_uppercase(), entity.name),
+            );
         }
     }
     let has = |feature: &str| intent.features.iter().any(|known| known == feature);
@@ -48,7 +60,10 @@ pub(crate) fn check(contract: &Value, intent: &Intent) -> Vec<Finding> {
         }
     }
     let mut ids = BTreeSet::new();
-    for id in operations(contract).filter_map(|operation| operation.get("operationId")).filter_map(Value::as_str) {
+    for id in operations(contract)
+        .filter_map(|operation| operation.get("operationId"))
+        .filter_map(Value::as_str)
+    {
         if !ids.insert(id) {
             wrong("contract.operation-id", format!("the operation id `{id}` is there twice"));
         }
@@ -56,7 +71,7 @@ pub(crate) fn check(contract: &Value, intent: &Intent) -> Vec<Finding> {
     let mut references = BTreeSet::new();
     collect_references(contract, &mut references);
     for reference in references {
-        if !reference.strip_prefix('#').is_some_and(|pointer| contract.pointer(pointer).is_some()) {
+        if reference.strip_prefix('#').and_then(|pointer| contract.pointer(pointer)).is_none() {
             wrong("contract.reference", format!("`{reference}` refers to nothing"));
         }
     }
@@ -81,7 +96,11 @@ fn operation<'a>(contract: &'a Value, path: &str, method: &str) -> Option<&'a Va
 
 fn operations(contract: &Value) -> impl Iterator<Item = &Value> {
     let paths = contract.get("paths").and_then(Value::as_object);
-    paths.into_iter().flat_map(|paths| paths.values()).filter_map(Value::as_object).flat_map(|path| path.values())
+    paths
+        .into_iter()
+        .flat_map(|paths| paths.values())
+        .filter_map(Value::as_object)
+        .flat_map(|path| path.values())
 }
 
 fn collect_references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {

@@ -33,15 +33,26 @@ fn contract() -> Value {
 #[test]
 fn what_a_contract_lacks_is_named() {
     let messages = |contract: &Value| -> Vec<String> {
-        structure::check(contract, &intent_of_sample()).into_iter().map(|finding| finding.message).collect()
+        structure::check(contract, &intent_of_sample())
+            .into_iter()
+            .map(|finding| finding.message)
+            .collect()
     };
     assert_eq!(messages(&contract()), [""; 0]);
     let cases: [(&str, Value, &str); 5] = [
         ("/openapi", json!("3.0.3"), "`openapi` is not 3.1"),
         ("/paths/~1api~1tags~1{key}/put", json!(null), ""),
         ("/paths/~1api~1health", json!({}), "GET /api/health is missing"),
-        ("/paths/~1api~1tags/get/operationId", json!("operation1"), "the operation id `operation1` is there twice"),
-        ("/info", json!({ "$ref": "#/components/schemas/Nothing" }), "`#/components/schemas/Nothing` refers to nothing"),
+        (
+            "/paths/~1api~1tags/get/operationId",
+            json!("operation1"),
+            "the operation id `operation1` is there twice",
+        ),
+        (
+            "/info",
+            json!({ "$ref": "#/components/schemas/Nothing" }),
+            "`#/components/schemas/Nothing` refers to nothing",
+        ),
     ];
     for (pointer, value, says) in cases {
         let mut broken = contract();
@@ -67,25 +78,40 @@ fn the_contract_is_written_with_the_intent_that_was_understood() {
     let host = Fake::default()
         .with_sample()
         .with_files_from(KEY, &[(CONTRACT, "{}"), ("contracts.md", "# Contract")])
-        .with_files_from(KEY, &[(CONTRACT, &wrong_copy.to_string()), ("contracts.md", "# Contract")]);
-    let Outcome::Completed(report) = run(&host, &step("contracts")).unwrap() else { panic!("skipped") };
+        .with_files_from(
+            KEY,
+            &[(CONTRACT, &wrong_copy.to_string()), ("contracts.md", "# Contract")],
+        );
+    let Outcome::Completed(report) = run(&host, &step("contracts")).unwrap() else {
+        panic!("skipped")
+    };
     assert_eq!(report.summary, "The contract fixes the API of 3 entities.");
     assert!(host.requests()[1].findings.len() > 10, "the empty contract went back");
     let written = host.file(CONTRACT).unwrap();
     assert_eq!(host.left("contract").unwrap().content, written);
     let value: Value = serde_json::from_str(&written).unwrap();
     assert_eq!(value[INTENT_KEY], serde_json::to_value(intent_of_sample()).unwrap());
-    assert_eq!(with_intent(&written, &intent_of_sample()).unwrap(), written, "already there: not a byte changes");
+    assert_eq!(
+        with_intent(&written, &intent_of_sample()).unwrap(),
+        written,
+        "already there: not a byte changes"
+    );
 }
 
 #[test]
 fn a_contract_may_come_as_a_document_but_not_as_two_different_ones() {
     let document = |value: &Value| vec![Document::json("contract", value).unwrap()];
     let notes = File::new("contracts.md", "# Contract");
-    assert_eq!(check(&intent_of_sample(), &[notes.clone()], &document(&contract())), []);
+    assert_eq!(
+        check(&intent_of_sample(), std::slice::from_ref(&notes), &document(&contract())),
+        []
+    );
     let file = File::new(CONTRACT, contract().to_string());
     let mut other = contract();
     other["info"]["title"] = json!("y");
-    assert_eq!(check(&intent_of_sample(), &[notes.clone(), file], &document(&other))[0].code, "contract.differs");
+    assert_eq!(
+        check(&intent_of_sample(), &[notes.clone(), file], &document(&other))[0].code,
+        "contract.differs"
+    );
     assert_eq!(check(&intent_of_sample(), &[notes], &[])[0].code, "answer.missing-file");
 }

@@ -53,12 +53,19 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
             Ok(()) => {}
             // The user made it their own; nothing imports it, so it does no harm.
             Err(error) if error.code == "conflict" => {
-                findings.push(Finding::info("frontend.sample-data-kept", SAMPLE_DATA, 0, 0, error.message));
+                findings.push(Finding::info(
+                    "frontend.sample-data-kept",
+                    SAMPLE_DATA,
+                    0,
+                    0,
+                    error.message,
+                ));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    let summary = format!("The front end calls the real API; {} files changed.", approved.files.len());
+    let summary =
+        format!("The front end calls the real API; {} files changed.", approved.files.len());
     Ok(Outcome::Completed(report(summary, findings, approved.score)))
 }
 
@@ -66,7 +73,13 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
 fn check(sources: &[File], files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !files.iter().any(|file| file.path.starts_with("frontend/src/api/")) {
-        findings.push(Finding::error("answer.missing-file", "frontend/src/api", 0, 0, "there is no client"));
+        findings.push(Finding::error(
+            "answer.missing-file",
+            "frontend/src/api",
+            0,
+            0,
+            "there is no client",
+        ));
     }
     for file in files.iter().filter(|file| file.path == SAMPLE_DATA) {
         findings.push(
@@ -78,11 +91,19 @@ fn check(sources: &[File], files: &[File]) -> Vec<Finding> {
         if file.path == SAMPLE_DATA {
             continue;
         }
-        for (index, line) in file.content.lines().enumerate().filter(|(_, line)| imports_sample_data(line)) {
+        for (index, line) in
+            file.content.lines().enumerate().filter(|(_, line)| imports_sample_data(line))
+        {
             let line_number = u32::try_from(index + 1).unwrap_or(0);
             findings.push(
-                Finding::error("frontend.sample-data", &file.path, line_number, 0, format!("imports sample data: {}", line.trim()))
-                    .with_hint("import from src/api instead"),
+                Finding::error(
+                    "frontend.sample-data",
+                    &file.path,
+                    line_number,
+                    0,
+                    format!("imports sample data: {}", line.trim()),
+                )
+                .with_hint("import from src/api instead"),
             );
         }
     }

@@ -11,8 +11,13 @@ const KEY: &str = "derek/frontend_integration";
 const CLIENT: &str = "frontend/src/api/orders.ts";
 
 fn project() -> Fake {
-    let approval =
-        Verdict { approved: true, score: 8, findings: vec![], corrections: vec![], feedback: String::new() };
+    let approval = Verdict {
+        approved: true,
+        score: 8,
+        findings: vec![],
+        corrections: vec![],
+        feedback: String::new(),
+    };
     Fake::default()
         .with_sample()
         .with_file(SAMPLE_DATA, "export const orders = [];")
@@ -25,8 +30,13 @@ fn project() -> Fake {
 fn every_import_of_sample_data_is_found_wherever_it_is() {
     let host = project()
         .with_files_from(KEY, &[(CLIENT, "export const list = () => fetch('/api/orders');")])
-        .with_files_from(KEY, &[("frontend/src/pages/Home.tsx", "import { list } from '../api/orders';")]);
-    let Outcome::Completed(report) = run(&host, &step("frontend_integration")).unwrap() else { panic!("skipped") };
+        .with_files_from(
+            KEY,
+            &[("frontend/src/pages/Home.tsx", "import { list } from '../api/orders';")],
+        );
+    let Outcome::Completed(report) = run(&host, &step("frontend_integration")).unwrap() else {
+        panic!("skipped")
+    };
     let finding = &host.requests()[1].findings[0];
     assert_eq!((finding.path.as_str(), finding.line), ("frontend/src/pages/Home.tsx", 1));
     assert_eq!(host.file(SAMPLE_DATA), None);

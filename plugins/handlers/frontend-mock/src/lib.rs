@@ -32,7 +32,8 @@ const CRITERIA: &str = "The front end works on sample data in `src/data`; that i
 fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     let intent = intent(host)?;
     let known = documents(host, &["intent", "architecture"])?;
-    let seed = host.read_all(&["frontend/index.html", "frontend/src/**", "frontend/package.json"])?;
+    let seed =
+        host.read_all(&["frontend/index.html", "frontend/src/**", "frontend/package.json"])?;
     let approved = work(
         host,
         step,
@@ -49,14 +50,19 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
         },
     )?;
     host.stage(&approved.files)?;
-    let pages = approved.files.iter().filter(|file| file.path.starts_with("frontend/src/pages/")).count();
-    let summary = format!("The front end works on sample data: {} files, {pages} of them pages.", approved.files.len());
+    let pages =
+        approved.files.iter().filter(|file| file.path.starts_with("frontend/src/pages/")).count();
+    let summary = format!(
+        "The front end works on sample data: {} files, {pages} of them pages.",
+        approved.files.len()
+    );
     Ok(Outcome::Completed(report(summary, approved.findings, approved.score)))
 }
 
 /// Every entity that the user named has a page, and pages do not know where data comes from.
 fn check(intent: &Intent, files: &[File]) -> Vec<Finding> {
-    let pages: Vec<&File> = files.iter().filter(|file| file.path.starts_with("frontend/src/pages/")).collect();
+    let pages: Vec<&File> =
+        files.iter().filter(|file| file.path.starts_with("frontend/src/pages/")).collect();
     let absent = intent.entities.iter().filter(|entity| entity.named).filter(|entity| {
         let names = [folded(&entity.plural), folded(&entity.name)];
         !pages.iter().any(|page| names.iter().any(|name| folded(&page.path).contains(name)))
@@ -68,11 +74,23 @@ fn check(intent: &Intent, files: &[File]) -> Vec<Finding> {
         })
         .collect();
     if !files.iter().any(|file| file.path == "frontend/src/App.tsx") {
-        findings.push(Finding::error("answer.missing-file", "frontend/src/App.tsx", 0, 0, "the file is missing"));
+        findings.push(Finding::error(
+            "answer.missing-file",
+            "frontend/src/App.tsx",
+            0,
+            0,
+            "the file is missing",
+        ));
     }
     findings.extend(pages.iter().filter(|page| page.content.contains("data/mock")).map(|page| {
-        Finding::error("frontend.page-imports-data", &page.path, 0, 0, "the page imports sample data")
-            .with_hint("import functions from src/api instead")
+        Finding::error(
+            "frontend.page-imports-data",
+            &page.path,
+            0,
+            0,
+            "the page imports sample data",
+        )
+        .with_hint("import functions from src/api instead")
     }));
     findings
 }

@@ -20,7 +20,8 @@ fn pages(orders: &str) -> Vec<(&'static str, String)> {
 }
 
 fn answered(host: Fake, files: &[(&'static str, String)]) -> Fake {
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, content)| (*path, content.as_str())).collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(path, content)| (*path, content.as_str())).collect();
     host.with_files_from(KEY, &files)
 }
 
@@ -28,13 +29,24 @@ fn answered(host: Fake, files: &[(&'static str, String)]) -> Fake {
 fn a_missing_page_and_a_page_that_knows_its_data_go_back() {
     let mut first = pages("import { orders } from '../data/mock';");
     first.truncate(3);
-    let approval =
-        Verdict { approved: true, score: 7, findings: vec![], corrections: vec![], feedback: String::new() };
+    let approval = Verdict {
+        approved: true,
+        score: 7,
+        findings: vec![],
+        corrections: vec![],
+        feedback: String::new(),
+    };
     let host = answered(answered(Fake::default().with_sample(), &first), &pages("orders"))
         .with_answer("marcus/review", Ok(Answer::Judged(approval)));
-    let Outcome::Completed(report) = run(&host, &step("frontend_mock")).unwrap() else { panic!("skipped") };
-    assert_eq!((report.score, report.summary.as_str()), (Some(7), "The front end works on sample data: 5 files, 3 of them pages."));
-    let wrong: Vec<String> = host.requests()[1].findings.iter().map(|finding| finding.message.clone()).collect();
+    let Outcome::Completed(report) = run(&host, &step("frontend_mock")).unwrap() else {
+        panic!("skipped")
+    };
+    assert_eq!(
+        (report.score, report.summary.as_str()),
+        (Some(7), "The front end works on sample data: 5 files, 3 of them pages.")
+    );
+    let wrong: Vec<String> =
+        host.requests()[1].findings.iter().map(|finding| finding.message.clone()).collect();
     assert_eq!(
         wrong,
         [

@@ -19,7 +19,10 @@ const PASSWORD: &str = "acceptance-check-1";
 /// All checks, in order.
 pub(crate) fn checks(contract: &Value, intent: &Intent, with_ui: bool) -> Vec<HttpCheck> {
     let api = Api { contract, intent, signed_in: path(contract, "/api/auth/login").is_some() };
-    let mut checks = vec![check("health", "GET", "/api/health", 200), check("contract", "GET", "/api/openapi.json", 200)];
+    let mut checks = vec![
+        check("health", "GET", "/api/health", 200),
+        check("contract", "GET", "/api/openapi.json", 200),
+    ];
     if with_ui {
         checks.push(check("start page", "GET", "/", 200));
     }
@@ -45,7 +48,11 @@ fn order(intent: &Intent) -> Vec<&Entity> {
             intent
                 .relations
                 .iter()
-                .filter(|relation| relation.source == entity.name && relation.target != entity.name && needed(relation))
+                .filter(|relation| {
+                    relation.source == entity.name
+                        && relation.target != entity.name
+                        && needed(relation)
+                })
                 .all(|relation| !left.iter().any(|other| other.name == relation.target))
         };
         let next = left
@@ -82,8 +89,20 @@ fn with_body(check: HttpCheck, body: &Value) -> HttpCheck {
 }
 
 fn expecting(mut check: HttpCheck, prefix: &str, values: &[(String, Value)]) -> HttpCheck {
-    check.expect_json.extend(values.iter().map(|(name, value)| (format!("{prefix}/{name}"), value.to_string())));
     check
+        .expect_json
+        .extend(values.iter().map(|(name, value)| (format!("{prefix}/{name}"), value.to_string())));
+    check
+}
+
+/// What a property of a body is.
+enum Property<'a> {
+    /// A value of its own.
+    Value,
+    /// The number of another record, or a list of them.
+    Reference(&'a Entity),
+    /// Refers to something that the intent does not know; left out.
+    Unknown,
 }
 
 /// The contract, and how to call it.
@@ -103,14 +122,19 @@ impl Api<'_> {
 
     fn sign_in(&self) -> Vec<HttpCheck> {
         let account = json!({ "email": EMAIL, "name": "Acceptance", "password": PASSWORD });
-        let mut register = with_body(check("accounts: register", "POST", "/api/auth/register", 201), &account);
+        let mut register =
+            with_body(check("accounts: register", "POST", "/api/auth/register", 201), &account);
         // An earlier run may have left the account.
         register.expect_status.push(409);
         let proof = json!({ "email": EMAIL, "password": PASSWORD });
-        let mut login = with_body(check("accounts: sign in", "POST", "/api/auth/login", 200), &proof);
+        let mut login =
+            with_body(check("accounts: sign in", "POST", "/api/auth/login", 200), &proof);
         login.capture.push(("token".to_owned(), "/access_token".to_owned()));
         let wrong = json!({ "email": EMAIL, "password": "not-the-password" });
-        let refused = with_body(check("accounts: a wrong password is refused", "POST", "/api/auth/login", 401), &wrong);
+        let refused = with_body(
+            check("accounts: a wrong password is refused", "POST", "/api/auth/login", 401),
+            &wrong,
+        );
         let me = self.signed(check("accounts: who am I", "GET", "/api/auth/me", 200));
         vec![register, login, refused, expecting(me, "", &[("email".to_owned(), json!(EMAIL))])]
     }
@@ -125,30 +149,34 @@ impl Api<'_> {
         if self.signed_in {
             checks.push(check(&named("refused without a token"), "GET", &list, 401));
         }
-        if schema.and_then(|schema| schema.get("required")).and_then(Value::as_array).is_some_and(|all| !all.is_empty()) {
+        if schema
+            .and_then(|schema| schema.get("required"))
+            .and_then(Value::as_array)
+            .is_some_and(|all| !all.is_empty())
+        {
             let empty = check(&named("an empty body is refused"), "POST", &list, 422);
             checks.push(self.signed(with_body(empty, &json!({}))));
         }
         let first = self.body(entity, 1);
         let mut create = with_body(check(&named("create"), "POST", &list, 201), &first);
         create.capture.push((key(entity), "/id".to_owned()));
-        checks.push(self.signed(expecting(create, "", &self.comparable(entity, &first))));
+        checks.push(self.signed(expecting(create, "", &Self::comparable(entity, &first))));
         let read = self.signed(check(&named("read"), "GET", &one, 200));
-        checks.push(expecting(read.clone(), "", &self.comparable(entity, &first)));
+        checks.push(expecting(read.clone(), "", &Self::comparable(entity, &first)));
         let listed = self.signed(check(&named("list"), "GET", &self.list_path(&list), 200));
-        checks.push(expecting(listed, "/items/0", &self.comparable(entity, &first)));
+        checks.push(expecting(listed, "/items/0", &Self::comparable(entity, &first)));
 
         let change = self.change(entity, &first);
         if let Some(change) = &change {
             let patch = with_body(check(&named("change"), "PATCH", &one, 200), change);
-            let changed = self.comparable(entity, change);
+            let changed = Self::comparable(entity, change);
             checks.push(self.signed(expecting(patch, "", &changed)));
             let again = HttpCheck { name: named("read the change"), ..read.clone() };
             checks.push(expecting(again, "", &changed));
         }
         let third = self.replacement(entity, change.as_ref());
         let replace = with_body(check(&named("replace"), "PUT", &one, 200), &third);
-        checks.push(self.signed(expecting(replace, "", &self.comparable(entity, &third))));
+        checks.push(self.signed(expecting(replace, "", &Self::comparable(entity, &third))));
         checks
     }
 
@@ -169,7 +197,9 @@ impl Api<'_> {
             .and_then(Value::as_array)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let parameter = |name: &str| parameters.iter().find(|one| one.get("name").and_then(Value::as_str) == Some(name));
+        let parameter = |name: &str| {
+            parameters.iter().find(|one| one.get("name").and_then(Value::as_str) == Some(name))
+        };
         let by_number = parameter("sort")
             .and_then(|sort| sort.pointer("/schema/enum"))
             .and_then(Value::as_array)
@@ -188,7 +218,8 @@ impl Api<'_> {
     }
 
     fn body_schema(&self, list: &str) -> Option<&Value> {
-        let schema = path(self.contract, list)?.pointer("/post/requestBody/content/application~1json/schema")?;
+        let schema = path(self.contract, list)?
+            .pointer("/post/requestBody/content/application~1json/schema")?;
         Some(sample::plain(self.contract, schema))
     }
 
@@ -200,15 +231,18 @@ impl Api<'_> {
     fn body(&self, entity: &Entity, number: u32) -> Value {
         let mut body = Map::new();
         for (name, schema) in self.properties(entity).into_iter().flatten() {
-            if let Some(target) = self.target(entity, name, schema) {
-                if let Some(target) = target.filter(|target| self.comes_before(target, entity)) {
-                    let key = json!(format!("<<{}>>", key(target)));
-                    body.insert(name.clone(), if self.is_list(schema) { json!([key]) } else { key });
+            let value = match self.property(entity, name, schema) {
+                Property::Value => {
+                    let field = entity.fields.iter().find(|field| field.name == *name);
+                    sample::value(self.contract, schema, field, name, number)
                 }
-                continue;
-            }
-            let field = entity.fields.iter().find(|field| field.name == *name);
-            body.insert(name.clone(), sample::value(self.contract, schema, field, name, number));
+                Property::Reference(target) if self.comes_before(target, entity) => {
+                    let key = json!(format!("<<{}>>", key(target)));
+                    if self.is_list(schema) { json!([key]) } else { key }
+                }
+                Property::Reference(_) | Property::Unknown => continue,
+            };
+            body.insert(name.clone(), value);
         }
         Value::Object(body)
     }
@@ -218,9 +252,12 @@ impl Api<'_> {
         let second = self.body(entity, 2);
         let fields = second.as_object()?;
         let differs = |name: &&String| {
-            fields.get(*name) != first.get(name.as_str()) && entity.fields.iter().any(|field| field.name == **name)
+            fields.get(*name) != first.get(name.as_str())
+                && entity.fields.iter().any(|field| field.name == **name)
         };
-        let text = |name: &&String| entity.fields.iter().any(|field| field.name == **name && field.kind == "string");
+        let text = |name: &&String| {
+            entity.fields.iter().any(|field| field.name == **name && field.kind == "string")
+        };
         let name = fields.keys().filter(differs).find(text).or_else(|| fields.keys().find(differs));
         let mut change = Map::new();
         if let Some(name) = name {
@@ -252,8 +289,9 @@ impl Api<'_> {
         if let Some(object) = body.as_object_mut() {
             for (name, value) in object.iter_mut() {
                 let schema = self.properties(entity).and_then(|properties| properties.get(name));
-                if schema.is_some_and(|schema| sample::plain(self.contract, schema).get("enum").is_some())
-                    && let Some(changed) = change.and_then(|change| change.get(name))
+                if schema.is_some_and(|schema| {
+                    sample::plain(self.contract, schema).get("enum").is_some()
+                }) && let Some(changed) = change.and_then(|change| change.get(name))
                 {
                     value.clone_from(changed);
                 }
@@ -263,7 +301,7 @@ impl Api<'_> {
     }
 
     /// Fields of a body whose values come back as they were sent.
-    fn comparable(&self, entity: &Entity, body: &Value) -> Vec<(String, Value)> {
+    fn comparable(entity: &Entity, body: &Value) -> Vec<(String, Value)> {
         let fields = body.as_object();
         fields
             .into_iter()
@@ -276,25 +314,36 @@ impl Api<'_> {
             .collect()
     }
 
-    /// Whether a property refers to other records, and to which entity, if that is known.
-    fn target(&self, entity: &Entity, name: &str, schema: &Value) -> Option<Option<&Entity>> {
-        let by_name = |name: &str| self.intent.entities.iter().find(|entity| entity.name == name);
+    /// What a property of a body is.
+    fn property(&self, entity: &Entity, name: &str, schema: &Value) -> Property<'_> {
+        let by_name = |name: &str| {
+            let found = self.intent.entities.iter().find(|entity| entity.name == name);
+            found.map_or(Property::Unknown, Property::Reference)
+        };
         if let Some(marked) = schema.get("x-gencode-ref").and_then(Value::as_str) {
-            return Some(by_name(marked));
+            return by_name(marked);
         }
         if entity.fields.iter().any(|field| field.name == name) {
-            return None;
+            return Property::Value;
         }
-        let relations = self.intent.relations.iter().filter(|relation| relation.source == entity.name);
+        let related = |kind: &str, fits: &dyn Fn(&str) -> bool| {
+            let mut relations = self.intent.relations.iter();
+            relations
+                .find(|relation| {
+                    relation.source == entity.name && relation.kind == kind && fits(&relation.name)
+                })
+                .map_or(Property::Unknown, |relation| by_name(&relation.target))
+        };
         if let Some(stem) = name.strip_suffix("_ids") {
-            // The plural of the relation begins like its singular; the first letters are enough to tell.
-            let stem: String = stem.chars().take(stem.chars().count().saturating_sub(1).max(2)).collect();
-            let mut relations = relations.filter(|relation| relation.kind == "many-to-many");
-            return Some(relations.find(|relation| relation.name.starts_with(&stem)).and_then(|one| by_name(&one.target)));
+            // The plural of a word begins like its singular, but for the last letter (`category`).
+            let length = stem.chars().count().saturating_sub(1).max(2);
+            let stem: String = stem.chars().take(length).collect();
+            related("many-to-many", &|relation| relation.starts_with(&stem))
+        } else if let Some(stem) = name.strip_suffix("_id") {
+            related("many-to-one", &|relation| relation == stem)
+        } else {
+            Property::Value
         }
-        let stem = name.strip_suffix("_id")?;
-        let mut relations = relations.filter(|relation| relation.kind == "many-to-one");
-        Some(relations.find(|relation| relation.name == stem).and_then(|relation| by_name(&relation.target)))
     }
 
     fn is_list(&self, schema: &Value) -> bool {

@@ -40,25 +40,24 @@ fn run(host: &impl Host, _step: &StepRequest) -> Result<Outcome, Fault> {
     let contract: Value = require(host, "contract")?.read()?;
     let intent = intent(host)?;
     let mut findings = Vec::new();
-    let with_ui = match Suite::Frontend.missing(host)? {
-        Some(reason) => {
-            let message = format!("the user interface was neither built nor opened: {reason}");
-            findings.push(Finding::warning("preview.no-ui", "", 0, 0, message));
-            false
+    let missing = Suite::Frontend.missing(host)?;
+    let with_ui = missing.is_none();
+    if let Some(reason) = missing {
+        let message = format!("the user interface was neither built nor opened: {reason}");
+        findings.push(Finding::warning("preview.no-ui", "", 0, 0, message));
+    } else {
+        Suite::Frontend.install(host, TREE)?;
+        if let Some(output) = Suite::build(host, TREE)? {
+            return Err(Fault::permanent("build-failed", tail(&output, 2_000)));
         }
-        None => {
-            Suite::Frontend.install(host, TREE)?;
-            if let Some(output) = Suite::build(host, TREE)? {
-                return Err(Fault::permanent("build-failed", tail(&output, 2_000)));
-            }
-            true
-        }
-    };
+    }
     Suite::Backend.install(host, TREE)?;
     host.at(0.7, "starting the application");
     let report = host.accept(&AcceptanceRequest {
         tree: TREE.to_owned(),
-        argv: ["python", "-m", "uvicorn", "app.main:app", "--uds", "{{socket}}"].map(str::to_owned).to_vec(),
+        argv: ["python", "-m", "uvicorn", "app.main:app", "--uds", "{{socket}}"]
+            .map(str::to_owned)
+            .to_vec(),
         cwd: "backend".to_owned(),
         env: Vec::new(),
         health_path: "/api/health".to_owned(),
@@ -75,7 +74,13 @@ fn run(host: &impl Host, _step: &StepRequest) -> Result<Outcome, Fault> {
     }));
     let summary = summary(&report);
     host.say("System", &summary);
-    Ok(Outcome::Completed(StepReport { summary, findings, score: None, tests: Vec::new(), acceptance: Some(report) }))
+    Ok(Outcome::Completed(StepReport {
+        summary,
+        findings,
+        score: None,
+        tests: Vec::new(),
+        acceptance: Some(report),
+    }))
 }
 
 fn pages(intent: &Intent) -> Vec<String> {
@@ -100,12 +105,11 @@ fn failed(report: &AcceptanceReport) -> String {
         .map(|check| format!("{}: {}", check.name, check.detail))
         .collect();
     let more = failed.len().saturating_sub(MAX_NAMED);
-    let mut text = format!("{} of {} checks failed: ", failed.len(), report.checks.len());
-    text.push_str(&failed.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join("; "));
+    let mut named: Vec<String> = failed.iter().take(MAX_NAMED).cloned().collect();
     if more > 0 {
-        text.push_str(&format!("; and {more} more"));
+        named.push(format!("and {more} more"));
     }
-    text
+    format!("{} of {} checks failed: {}", failed.len(), report.checks.len(), named.join("; "))
 }
 
 struct PreviewFinal;

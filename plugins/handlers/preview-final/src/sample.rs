@@ -11,9 +11,15 @@ pub(crate) fn plain<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
         let inner = if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             reference.strip_prefix('#').and_then(|pointer| contract.pointer(pointer))
         } else {
-            ["anyOf", "oneOf", "allOf"].iter().find_map(|key| schema.get(*key)).and_then(Value::as_array).and_then(
-                |choices| choices.iter().find(|choice| choice.get("type").and_then(Value::as_str) != Some("null")),
-            )
+            ["anyOf", "oneOf", "allOf"]
+                .iter()
+                .find_map(|key| schema.get(*key))
+                .and_then(Value::as_array)
+                .and_then(|choices| {
+                    choices
+                        .iter()
+                        .find(|choice| choice.get("type").and_then(Value::as_str) != Some("null"))
+                })
         };
         match inner {
             Some(inner) => schema = inner,
@@ -25,7 +31,13 @@ pub(crate) fn plain<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
 
 /// A value of a field; other numbers give other values. The kind comes from the intent where the
 /// field is in it, else from the schema.
-pub(crate) fn value(contract: &Value, schema: &Value, field: Option<&EntityField>, name: &str, number: u32) -> Value {
+pub(crate) fn value(
+    contract: &Value,
+    schema: &Value,
+    field: Option<&EntityField>,
+    name: &str,
+    number: u32,
+) -> Value {
     let plain = plain(contract, schema);
     if let Some(values) = plain.get("enum").and_then(Value::as_array) {
         return values.first().cloned().unwrap_or_default();
@@ -33,13 +45,16 @@ pub(crate) fn value(contract: &Value, schema: &Value, field: Option<&EntityField
     let format = plain.get("format").and_then(Value::as_str);
     let kind = match (field.map(|field| field.kind.as_str()), kind_of(plain, format)) {
         (Some("enum"), other) => {
-            return field.and_then(|field| field.values.first()).map_or_else(|| json!(other), |first| json!(first));
+            return field
+                .and_then(|field| field.values.first())
+                .map_or_else(|| json!(other), |first| json!(first));
         }
-        (Some(kind), _) => kind,
-        (None, kind) => kind,
+        (Some(kind), _) | (None, kind) => kind,
     };
     match kind {
-        "integer" => json!(clamp(plain, f64::from(number)).round().to_string().parse::<i64>().unwrap_or_default()),
+        "integer" => json!(
+            clamp(plain, f64::from(number)).round().to_string().parse::<i64>().unwrap_or_default()
+        ),
         "decimal" => {
             let amount = clamp(plain, 12.25 + f64::from(number));
             // Some write money as text, so that no digit is lost.
@@ -82,11 +97,15 @@ fn kind_of(plain: &Value, format: Option<&str>) -> &'static str {
 fn clamp(plain: &Value, value: f64) -> f64 {
     let limit = |key: &str| plain.get(key).and_then(Value::as_f64);
     let value = limit("minimum").map_or(value, |minimum| value.max(minimum));
-    let value = limit("exclusiveMinimum").map_or(value, |minimum| if value > minimum { value } else { minimum + 1.0 });
+    let value = limit("exclusiveMinimum")
+        .map_or(value, |minimum| if value > minimum { value } else { minimum + 1.0 });
     limit("maximum").map_or(value, |maximum| value.min(maximum))
 }
 
 fn fit(plain: &Value, text: &str) -> String {
-    let limit = plain.get("maxLength").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
+    let limit = plain
+        .get("maxLength")
+        .and_then(Value::as_u64)
+        .and_then(|limit| usize::try_from(limit).ok());
     text.chars().take(limit.unwrap_or(usize::MAX)).collect::<String>().trim_end().to_owned()
 }

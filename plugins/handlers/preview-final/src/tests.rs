@@ -12,7 +12,11 @@ fn report(checks: &[(&str, bool, &str)]) -> AcceptanceReport {
         passed: checks.iter().all(|(_, passed, _)| *passed),
         checks: checks
             .iter()
-            .map(|&(name, passed, detail)| CheckResult { name: name.into(), passed, detail: detail.into() })
+            .map(|&(name, passed, detail)| CheckResult {
+                name: name.into(),
+                passed,
+                detail: detail.into(),
+            })
             .collect(),
         preview_url: "http://sample.localhost:8100/".into(),
     }
@@ -24,15 +28,22 @@ fn project() -> Fake {
 
 #[test]
 fn the_application_is_built_started_and_kept() {
-    let host = project().with_tool("node").with_acceptance(report(&[("health", true, ""), ("/", true, "skipped: no browser")]));
-    let Outcome::Completed(done) = run(&host, &step("preview_final")).unwrap() else { panic!("skipped") };
+    let host = project()
+        .with_tool("node")
+        .with_acceptance(report(&[("health", true, ""), ("/", true, "skipped: no browser")]));
+    let Outcome::Completed(done) = run(&host, &step("preview_final")).unwrap() else {
+        panic!("skipped")
+    };
     assert_eq!(
         done.summary,
         "The application was started and passed 2 checks. The application runs at http://sample.localhost:8100/."
     );
     assert_eq!(done.findings[0].message, "/: skipped: no browser");
     let asked = &host.accepted()[0];
-    assert!(asked.keep_as_preview && asked.argv.join(" ").ends_with("uvicorn app.main:app --uds {{socket}}"));
+    assert!(
+        asked.keep_as_preview
+            && asked.argv.join(" ").ends_with("uvicorn app.main:app --uds {{socket}}")
+    );
     assert_eq!(asked.pages, ["/", "/orders", "/line-items", "/tags"]);
     assert_eq!(
         &host.deeds()[..3],
@@ -52,7 +63,9 @@ fn a_failed_check_is_a_fault_that_names_it() {
 #[test]
 fn without_node_the_interface_is_left_out_and_that_is_said() {
     let host = project().with_acceptance(report(&[("health", true, "")]));
-    let Outcome::Completed(done) = run(&host, &step("preview_final")).unwrap() else { panic!("skipped") };
+    let Outcome::Completed(done) = run(&host, &step("preview_final")).unwrap() else {
+        panic!("skipped")
+    };
     assert_eq!(done.findings[0].code, "preview.no-ui");
     assert!(host.accepted()[0].pages.is_empty());
     assert!(!host.accepted()[0].checks.iter().any(|check| check.path == "/"));
@@ -61,7 +74,10 @@ fn without_node_the_interface_is_left_out_and_that_is_said() {
 #[test]
 fn without_python_nothing_can_be_started() {
     let host = Fake::default().with_sample();
-    assert_eq!(run(&host, &step("preview_final")).unwrap(), Outcome::Skipped("python is not available: install python".into()));
+    assert_eq!(
+        run(&host, &step("preview_final")).unwrap(),
+        Outcome::Skipped("python is not available: install python".into())
+    );
 }
 
 #[test]

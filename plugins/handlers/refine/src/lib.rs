@@ -73,20 +73,24 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     let written = keep(host, approved, intent)?;
     if written.is_empty() {
         let summary = format!("Nothing was changed. {thinking}");
-        return Ok(Outcome::Completed(StepReport { summary, findings, score, tests: Vec::new(), acceptance: None }));
+        return Ok(Outcome::Completed(StepReport {
+            summary,
+            findings,
+            score,
+            tests: Vec::new(),
+            acceptance: None,
+        }));
     }
     let mut tests = Vec::new();
     for suite in [Suite::Backend, Suite::Frontend] {
-        match suite.missing(host)? {
-            Some(reason) => findings.push(
-                Finding::warning("tests.skipped", "", 0, 0, format!("{} was not tested: {reason}", suite.name())),
-            ),
-            None => {
-                let (report, repairs) = prove(host, step, suite)?;
-                findings.extend(repairs);
-                tests.push((suite.name().to_owned(), report));
-            }
+        if let Some(reason) = suite.missing(host)? {
+            let message = format!("{} was not tested: {reason}", suite.name());
+            findings.push(Finding::warning("tests.skipped", "", 0, 0, message));
+            continue;
         }
+        let (report, repairs) = prove(host, step, suite)?;
+        findings.extend(repairs);
+        tests.push((suite.name().to_owned(), report));
     }
     let summary = format!("{} files changed: {}.", written.len(), written.join(", "));
     host.say(DEREK.persona, &summary);
@@ -104,7 +108,9 @@ fn keep(host: &impl Host, approved: Approved, intent: Intent) -> Result<Vec<Stri
     };
     let mut files = approved.files;
     let in_file = files.iter().find(|file| file.path == CONTRACT).map(|file| file.content.clone());
-    let contract = match in_file.or_else(|| find(&approved.documents, "contract").map(|doc| doc.content.clone())) {
+    let contract = match in_file
+        .or_else(|| find(&approved.documents, "contract").map(|doc| doc.content.clone()))
+    {
         Some(contract) => contract,
         None => require(host, "contract")?.content,
     };
@@ -123,7 +129,11 @@ fn keep(host: &impl Host, approved: Approved, intent: Intent) -> Result<Vec<Stri
     Ok(files.into_iter().map(|file| file.path).collect())
 }
 
-fn prove(host: &impl Host, step: &StepRequest, suite: Suite) -> Result<(TestReport, Vec<Finding>), Fault> {
+fn prove(
+    host: &impl Host,
+    step: &StepRequest,
+    suite: Suite,
+) -> Result<(TestReport, Vec<Finding>), Fault> {
     suite.install(host, suite.name())?;
     suite.until_green(host, step, suite.name())
 }
@@ -131,7 +141,8 @@ fn prove(host: &impl Host, step: &StepRequest, suite: Suite) -> Result<(TestRepo
 /// Scripts' files stay theirs, and no test is emptied.
 fn check(before: &[File], written: &[File]) -> Vec<Finding> {
     let mut findings = fixed(written);
-    let cases = |file: &File| file.content.contains("def test_") || file.content.contains("expect(");
+    let cases =
+        |file: &File| file.content.contains("def test_") || file.content.contains("expect(");
     let emptied = written.iter().filter(|file| {
         before.iter().any(|old| old.path == file.path && cases(old)) && !cases(file)
     });

@@ -22,8 +22,14 @@ fn project() -> Fake {
     Fake::default().with_sample().with_file(ROUTER, "router = 1\n")
 }
 
-fn approval() -> Result<Answer, Fault> {
-    Ok(Answer::Judged(Verdict { approved: true, score: 9, findings: vec![], corrections: vec![], feedback: String::new() }))
+fn approval() -> Answer {
+    Answer::Judged(Verdict {
+        approved: true,
+        score: 9,
+        findings: vec![],
+        corrections: vec![],
+        feedback: String::new(),
+    })
 }
 
 #[test]
@@ -32,25 +38,39 @@ fn a_change_is_written_and_both_halves_are_tested() {
         .with_tool("python")
         .with_tool("node")
         .with_files_from(KEY, &[(ROUTER, "router = 2\n")])
-        .with_answer("marcus/review", approval())
+        .with_answer("marcus/review", Ok(approval()))
         .with_command("python -m pytest", 0, "5 passed in 0.1s\n")
         .with_command("vitest run", 0, VITEST);
-    let Outcome::Completed(report) = run(&host, &asked("Sort tags by name.")).unwrap() else { panic!("skipped") };
-    let tests: Vec<(&str, u32)> = report.tests.iter().map(|(name, tests)| (name.as_str(), tests.passed)).collect();
+    let Outcome::Completed(report) = run(&host, &asked("Sort tags by name.")).unwrap() else {
+        panic!("skipped")
+    };
+    let tests: Vec<(&str, u32)> =
+        report.tests.iter().map(|(name, tests)| (name.as_str(), tests.passed)).collect();
     assert_eq!(tests, [("backend", 5), ("frontend", 1)]);
     assert_eq!(host.file(ROUTER).unwrap(), "router = 2\n");
-    let message = host.requests()[0].documents.iter().find(|document| document.name == "message").cloned().unwrap();
+    let message = host.requests()[0]
+        .documents
+        .iter()
+        .find(|document| document.name == "message")
+        .cloned()
+        .unwrap();
     assert_eq!(message.content, "Sort tags by name.");
 }
 
 #[test]
 fn a_change_that_breaks_the_tests_is_a_fault() {
-    let mut host = project().with_tool("python").with_files_from(KEY, &[(ROUTER, "router = 2\n")]).with_answer("marcus/review", approval());
+    let mut host = project()
+        .with_tool("python")
+        .with_files_from(KEY, &[(ROUTER, "router = 2\n")])
+        .with_answer("marcus/review", Ok(approval()));
     for round in 0..4 {
         let router = format!("router = {round}0\n");
         host = host
             .with_command("python -m pytest", 1, "1 failed in 0.1s\n")
-            .with_answer("marcus/diagnosis", Err(Fault::retryable("unreadable-document", "no JSON")))
+            .with_answer(
+                "marcus/diagnosis",
+                Err(Fault::retryable("unreadable-document", "no JSON")),
+            )
             .with_files_from("derek/backend_fix", &[(ROUTER, &router)]);
     }
     assert_eq!(run(&host, &asked("Break it.")).unwrap_err().code, "tests-failed");
@@ -64,8 +84,12 @@ fn a_changed_intent_travels_into_the_contract() {
         files: vec![File::new(ROUTER, "router = 2\n")],
         documents: vec![Document::json("intent", &intent).unwrap()],
     };
-    let host = project().with_answer(KEY, Ok(Answer::Authored(authored))).with_answer("marcus/review", approval());
-    let Outcome::Completed(report) = run(&host, &asked("Call it Order Office.")).unwrap() else { panic!("skipped") };
+    let host = project()
+        .with_answer(KEY, Ok(Answer::Authored(authored)))
+        .with_answer("marcus/review", Ok(approval()));
+    let Outcome::Completed(report) = run(&host, &asked("Call it Order Office.")).unwrap() else {
+        panic!("skipped")
+    };
     assert_eq!(report.findings.len(), 2, "neither half was tested, and that is said");
     let contract = host.left("contract").unwrap();
     assert_eq!(host.file(CONTRACT).unwrap(), contract.content);
@@ -80,8 +104,10 @@ fn nothing_to_change_and_nothing_said_are_told_apart() {
     let host = project()
         .with_file(CONTRACT, &contract)
         .with_answer(KEY, Ok(Answer::Authored(unchanged)))
-        .with_answer("marcus/review", approval());
-    let Outcome::Completed(report) = run(&host, &asked("Make it fly.")).unwrap() else { panic!("skipped") };
+        .with_answer("marcus/review", Ok(approval()));
+    let Outcome::Completed(report) = run(&host, &asked("Make it fly.")).unwrap() else {
+        panic!("skipped")
+    };
     assert!(report.summary.starts_with("Nothing was changed."), "{}", report.summary);
     assert!(!host.deeds().iter().any(|line| line.starts_with("stage")));
     assert_eq!(run(&project(), &asked(" ")).unwrap_err().code, "empty-message");

@@ -3,7 +3,10 @@
 
 use gencode_plugin_sdk::{
     export_handler,
-    handler::{Answer, Correction, Description, Handler, Outcome, StepRequest, Verdict, sandbox::CheckResult},
+    handler::{
+        Answer, Correction, Description, Handler, Outcome, StepRequest, Verdict,
+        sandbox::CheckResult,
+    },
     supervise::{
         DEREK, Host, MARCUS, Question, Task, Wit, ask,
         project::{Card, changed, documents, intent, missing_tool, report, route, tail},
@@ -42,7 +45,8 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     Suite::Frontend.install(host, TREE)?;
     let mut broken = look(host, &intent)?;
     let (verdict, remarks) = criticise(host, step, &known, &broken)?;
-    let wrong: Vec<Finding> = broken.iter().chain(&remarks).filter(|finding| finding.is_error()).cloned().collect();
+    let wrong: Vec<Finding> =
+        broken.iter().chain(&remarks).filter(|finding| finding.is_error()).cloned().collect();
     let mut findings = remarks;
     if !wrong.is_empty() {
         host.say("System", &format!("The front end goes back once: {}.", sentence(&wrong)));
@@ -51,7 +55,11 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
         broken = after;
     }
     let pages = intent.entities.len() + 1;
-    let summary = format!("{pages} pages were opened, {} problems are left; {} of 10.", broken.len(), verdict.score);
+    let summary = format!(
+        "{pages} pages were opened, {} problems are left; {} of 10.",
+        broken.len(),
+        verdict.score
+    );
     // Advice, not a gate: what ships is opened again at the end, and there it has to be right.
     let findings = broken.into_iter().chain(findings).map(as_advice).collect();
     Ok(Outcome::Completed(report(summary, findings, Some(verdict.score))))
@@ -65,12 +73,14 @@ fn look(host: &impl Host, intent: &Intent) -> Result<Vec<Finding>, Fault> {
     host.at(0.6, "opening the pages in a browser");
     let mut pages = vec!["/".to_owned()];
     pages.extend(intent.entities.iter().filter(|entity| entity.named).map(route));
-    Ok(host.browse(TREE, "frontend/dist", &pages)?.into_iter().filter_map(as_finding).collect())
+    Ok(host.browse(TREE, "frontend/dist", &pages)?.iter().filter_map(as_finding).collect())
 }
 
-fn as_finding(result: CheckResult) -> Option<Finding> {
+fn as_finding(result: &CheckResult) -> Option<Finding> {
     let broken = !result.passed && !result.detail.starts_with("skipped:");
-    broken.then(|| Finding::error("browser.console", "", 0, 0, format!("{}: {}", result.name, result.detail)))
+    broken.then(|| {
+        Finding::error("browser.console", "", 0, 0, format!("{}: {}", result.name, result.detail))
+    })
 }
 
 /// The lead's judgement of what the browser and the sources show.
@@ -101,7 +111,8 @@ fn criticise(
     let mut remarks = verdict.findings.clone();
     remarks.extend(verdict.corrections.iter().map(|Correction { path, problem, fix }| {
         // A correction of something approved is a wish.
-        let finding = Finding::error("review.correction", path, 0, 0, problem.clone()).with_hint(fix.clone());
+        let finding =
+            Finding::error("review.correction", path, 0, 0, problem.clone()).with_hint(fix.clone());
         if verdict.approved { as_advice(finding) } else { finding }
     }));
     Ok((verdict, remarks))
@@ -126,35 +137,56 @@ fn repair(
         files: &before,
         findings: wrong,
         writes: CARD.writes,
-        review: Some("Only what the findings named had to change; the front end still works on sample data."),
+        review: Some(
+            "Only what the findings named had to change; the front end still works on sample data.",
+        ),
         check: None,
     };
     let approved = match work(host, step, &task) {
         Ok(approved) => approved,
         Err(fault) if fault.code == "work-refused" => {
-            return Ok((Finding::warning("frontend.not-repaired", "", 0, 0, fault.message), broken.to_vec()));
+            return Ok((
+                Finding::warning("frontend.not-repaired", "", 0, 0, fault.message),
+                broken.to_vec(),
+            ));
         }
         Err(fault) => return Err(fault),
     };
     let files = changed(host, approved.files)?;
     if files.is_empty() {
-        let remark = Finding::warning("frontend.not-repaired", "", 0, 0, "the developer found nothing to change");
+        let remark = Finding::warning(
+            "frontend.not-repaired",
+            "",
+            0,
+            0,
+            "the developer found nothing to change",
+        );
         return Ok((remark, broken.to_vec()));
     }
     host.stage(&files)?;
     let after = look(host, intent)?;
     if after.len() > broken.len() {
         take_back(host, &files, &before)?;
-        let remark = Finding::warning("frontend.not-repaired", "", 0, 0, "the repair broke more than it mended");
+        let remark = Finding::warning(
+            "frontend.not-repaired",
+            "",
+            0,
+            0,
+            "the repair broke more than it mended",
+        );
         return Ok((remark, broken.to_vec()));
     }
     let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    Ok((Finding::info("repair", "", 0, 0, format!("Changed after the look: {}.", paths.join(", "))), after))
+    Ok((
+        Finding::info("repair", "", 0, 0, format!("Changed after the look: {}.", paths.join(", "))),
+        after,
+    ))
 }
 
 fn take_back(host: &impl Host, files: &[File], before: &[File]) -> Result<(), Fault> {
     let is_in = |files: &[File], path: &str| files.iter().any(|file| file.path == path);
-    let originals: Vec<File> = before.iter().filter(|old| is_in(files, &old.path)).cloned().collect();
+    let originals: Vec<File> =
+        before.iter().filter(|old| is_in(files, &old.path)).cloned().collect();
     if !originals.is_empty() {
         host.stage(&originals)?;
     }

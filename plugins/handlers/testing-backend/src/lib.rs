@@ -53,7 +53,12 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
     host.stage(&approved.files)?;
     Suite::Backend.install(host, TREE)?;
     let (tests, repairs) = Suite::Backend.until_green(host, step, TREE)?;
-    let summary = format!("{} back-end tests pass, {} skipped, {} repairs.", tests.passed, tests.skipped, repairs.len());
+    let summary = format!(
+        "{} back-end tests pass, {} skipped, {} repairs.",
+        tests.passed,
+        tests.skipped,
+        repairs.len()
+    );
     host.say(DEREK.persona, &summary);
     let findings = approved.findings.into_iter().chain(repairs).collect();
     let tests = vec![(Suite::Backend.name().to_owned(), tests)];
@@ -63,7 +68,8 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
 /// Every entity has tests with cases, and the fixtures are left alone.
 fn check(intent: &Intent, files: &[File]) -> Vec<Finding> {
     let mut findings = fixed(files);
-    let tests: Vec<&File> = files.iter().filter(|file| file.content.contains("def test_")).collect();
+    let tests: Vec<&File> =
+        files.iter().filter(|file| file.content.contains("def test_")).collect();
     let absent = intent.entities.iter().filter(|entity| {
         let plural = folded(&entity.plural);
         !tests.iter().any(|file| folded(&file.path).contains(&plural))

@@ -11,7 +11,9 @@ use crate::{
     handler::{
         AgentAnswer, AgentRequest, Answer, Authored, CheckReport, StepRequest,
         agents::AgentCall,
-        sandbox::{AcceptanceReport, AcceptanceRequest, CheckResult, Command, ExecResult, InstallRequest},
+        sandbox::{
+            AcceptanceReport, AcceptanceRequest, CheckResult, Command, ExecResult, InstallRequest,
+        },
     },
     types::{Document, Fault, File, Finding, HostError, Intent},
 };
@@ -59,8 +61,13 @@ impl Fake {
     #[must_use]
     pub fn with_sample(self) -> Self {
         let Ok(intent) = intent() else { return self };
-        let contract = format!("{{\"openapi\": \"3.1.0\", \"x-gencode-intent\": {}}}", intent.content);
-        self.with_document(intent).with_document(Document::text("contract", crate::document::JSON, contract))
+        let contract =
+            format!("{{\"openapi\": \"3.1.0\", \"x-gencode-intent\": {}}}", intent.content);
+        self.with_document(intent).with_document(Document::text(
+            "contract",
+            crate::document::JSON,
+            contract,
+        ))
     }
 
     /// A toolchain that is there.
@@ -72,14 +79,19 @@ impl Fake {
     /// The next answer of an agent in a mode, for example `derek/refine`.
     #[must_use]
     pub fn with_answer(self, agent_and_mode: &str, answer: Result<Answer, Fault>) -> Self {
-        self.with(|state| state.answers.entry(agent_and_mode.to_owned()).or_default().push_back(answer))
+        self.with(|state| {
+            state.answers.entry(agent_and_mode.to_owned()).or_default().push_back(answer);
+        })
     }
 
     /// The next answer of an agent in a mode: these files.
     #[must_use]
     pub fn with_files_from(self, agent_and_mode: &str, files: &[(&str, &str)]) -> Self {
         let files = files.iter().map(|&(path, content)| File::new(path, content)).collect();
-        self.with_answer(agent_and_mode, Ok(Answer::Authored(Authored { files, documents: Vec::new() })))
+        self.with_answer(
+            agent_and_mode,
+            Ok(Answer::Authored(Authored { files, documents: Vec::new() })),
+        )
     }
 
     /// What the validators find next; when the script is over they find nothing.
@@ -107,7 +119,11 @@ impl Fake {
     pub fn with_pages(self, results: &[(&str, bool, &str)]) -> Self {
         let results = results
             .iter()
-            .map(|&(name, passed, detail)| CheckResult { name: name.into(), passed, detail: detail.into() })
+            .map(|&(name, passed, detail)| CheckResult {
+                name: name.into(),
+                passed,
+                detail: detail.into(),
+            })
             .collect();
         self.with(|state| state.browsed.push_back(results))
     }
@@ -168,7 +184,9 @@ pub fn step(id: &str) -> StepRequest {
 
 /// The intent of a small application: orders with line items and tags.
 pub fn intent() -> Result<Document, Fault> {
-    let intent: Intent = Document::text("intent", crate::document::JSON, include_str!("sample_intent.json")).read()?;
+    let intent: Intent =
+        Document::text("intent", crate::document::JSON, include_str!("sample_intent.json"))
+            .read()?;
     Document::json("intent", &intent)
 }
 
@@ -177,7 +195,13 @@ fn refused(code: &str, message: impl Into<String>) -> HostError {
 }
 
 fn fine() -> ExecResult {
-    ExecResult { exit_code: 0, stdout: String::new(), stderr: String::new(), timed_out: false, duration_ms: 1 }
+    ExecResult {
+        exit_code: 0,
+        stdout: String::new(),
+        stderr: String::new(),
+        timed_out: false,
+        duration_ms: 1,
+    }
 }
 
 fn names(files: &[File]) -> String {
@@ -219,7 +243,10 @@ impl Host for Fake {
 
     fn read_all(&self, globs: &[&str]) -> Result<Vec<File>, HostError> {
         let state = self.state.borrow();
-        let matching = state.files.iter().filter(|(path, _)| globs.is_empty() || glob::matches_any(globs, path));
+        let matching = state
+            .files
+            .iter()
+            .filter(|(path, _)| globs.is_empty() || glob::matches_any(globs, path));
         Ok(matching.map(|(path, content)| File::new(path.clone(), content.clone())).collect())
     }
 
@@ -249,7 +276,11 @@ impl Host for Fake {
 
     fn available(&self, tool: &str) -> Result<String, HostError> {
         let known = self.state.borrow().tools.iter().any(|known| known == tool);
-        if known { Ok("1.0".to_owned()) } else { Err(refused("unavailable", format!("install {tool}"))) }
+        if known {
+            Ok("1.0".to_owned())
+        } else {
+            Err(refused("unavailable", format!("install {tool}")))
+        }
     }
 
     fn install(&self, request: &InstallRequest) -> Result<ExecResult, HostError> {
@@ -271,10 +302,18 @@ impl Host for Fake {
         self.note(format!("accept {} checks, {} pages", request.checks.len(), request.pages.len()));
         let mut state = self.state.borrow_mut();
         state.accepted.push(request.clone());
-        state.acceptance.pop_front().ok_or_else(|| refused("failed", "the script has no acceptance report"))
+        state
+            .acceptance
+            .pop_front()
+            .ok_or_else(|| refused("failed", "the script has no acceptance report"))
     }
 
-    fn browse(&self, tree: &str, dir: &str, pages: &[String]) -> Result<Vec<CheckResult>, HostError> {
+    fn browse(
+        &self,
+        tree: &str,
+        dir: &str,
+        pages: &[String],
+    ) -> Result<Vec<CheckResult>, HostError> {
         self.note(format!("browse {tree}/{dir} {}", pages.join(" ")));
         let next = self.state.borrow_mut().browsed.pop_front();
         next.ok_or_else(|| refused("unavailable", "install a browser"))

@@ -5,7 +5,10 @@ use crate::{
         AgentAnswer, CheckReport,
         agents::{self, AgentCall},
         context, progress,
-        sandbox::{self, AcceptanceReport, AcceptanceRequest, CheckResult, Command, ExecResult, InstallRequest},
+        sandbox::{
+            self, AcceptanceReport, AcceptanceRequest, CheckResult, Command, ExecResult,
+            InstallRequest,
+        },
         validators, workspace_read, workspace_write,
     },
     types::{Document, Fault, File, HostError},
@@ -42,7 +45,12 @@ pub trait Host {
     /// Starts the application and calls it.
     fn accept(&self, request: &AcceptanceRequest) -> Result<AcceptanceReport, HostError>;
     /// Opens pages of a built front end.
-    fn browse(&self, tree: &str, dir: &str, pages: &[String]) -> Result<Vec<CheckResult>, HostError>;
+    fn browse(
+        &self,
+        tree: &str,
+        dir: &str,
+        pages: &[String],
+    ) -> Result<Vec<CheckResult>, HostError>;
 }
 
 /// The real host.
@@ -112,7 +120,12 @@ impl Host for Wit {
         sandbox::accept(request)
     }
 
-    fn browse(&self, tree: &str, dir: &str, pages: &[String]) -> Result<Vec<CheckResult>, HostError> {
+    fn browse(
+        &self,
+        tree: &str,
+        dir: &str,
+        pages: &[String],
+    ) -> Result<Vec<CheckResult>, HostError> {
         sandbox::browse(tree, dir, pages)
     }
 }

@@ -15,8 +15,12 @@ pub const CONTRACT: &str = "contract/openapi.json";
 pub const INTENT_KEY: &str = "x-gencode-intent";
 
 /// Files of the seed and of the host that no model may replace, though a step may write beside them.
-const FIXED: [&str; 4] =
-    ["backend/app/routers/__init__.py", "backend/tests/__init__.py", "backend/tests/conftest.py", "backend/tests/test_app.py"];
+const FIXED: [&str; 4] = [
+    "backend/app/routers/__init__.py",
+    "backend/tests/__init__.py",
+    "backend/tests/conftest.py",
+    "backend/tests/test_app.py",
+];
 
 /// A finding for every file that no model may replace.
 pub fn fixed(files: &[File]) -> Vec<Finding> {
@@ -24,8 +28,14 @@ pub fn fixed(files: &[File]) -> Vec<Finding> {
         .iter()
         .filter(|file| FIXED.contains(&file.path.as_str()))
         .map(|file| {
-            Finding::error(FORBIDDEN, &file.path, 0, 0, "the file comes with the seed or from a script")
-                .with_hint("leave it out")
+            Finding::error(
+                FORBIDDEN,
+                &file.path,
+                0,
+                0,
+                "the file comes with the seed or from a script",
+            )
+            .with_hint("leave it out")
         })
         .collect()
 }
@@ -35,7 +45,10 @@ pub fn missing(files: &[File], paths: &[&str]) -> Vec<Finding> {
     paths
         .iter()
         .filter(|path| !files.iter().any(|file| file.path == **path))
-        .map(|path| Finding::error("answer.missing-file", path, 0, 0, "the file is missing").with_hint("add it, complete"))
+        .map(|path| {
+            Finding::error("answer.missing-file", path, 0, 0, "the file is missing")
+                .with_hint("add it, complete")
+        })
         .collect()
 }
 
@@ -113,10 +126,13 @@ fn document(host: &impl Host, name: &str) -> Result<Option<Document>, Fault> {
     };
     Ok(match name {
         "contract" => read(CONTRACT)?.map(|text| Document::text(name, crate::document::JSON, text)),
-        "architecture" => read("architecture.md")?.map(|text| Document::text(name, "text/markdown", text)),
+        "architecture" => {
+            read("architecture.md")?.map(|text| Document::text(name, "text/markdown", text))
+        }
         "intent" => {
             let Some(contract) = read(CONTRACT)? else { return Ok(None) };
-            let contract: Value = Document::text("contract", crate::document::JSON, contract).read()?;
+            let contract: Value =
+                Document::text("contract", crate::document::JSON, contract).read()?;
             contract.get(INTENT_KEY).map(|intent| Document::json(name, intent)).transpose()?
         }
         _ => None,
@@ -125,8 +141,9 @@ fn document(host: &impl Host, name: &str) -> Result<Option<Document>, Fault> {
 
 /// The document of this name. Fault: `missing-document`.
 pub fn require(host: &impl Host, name: &str) -> Result<Document, Fault> {
-    document(host, name)?
-        .ok_or_else(|| Fault::permanent("missing-document", format!("no earlier step left the document `{name}`")))
+    document(host, name)?.ok_or_else(|| {
+        Fault::permanent("missing-document", format!("no earlier step left the document `{name}`"))
+    })
 }
 
 /// The intent of the application.
@@ -137,8 +154,11 @@ pub fn intent(host: &impl Host) -> Result<Intent, Fault> {
 /// The contract with the intent that everything after it is generated from: the one we understood,
 /// not a copy that a model made of it. Unchanged where it holds that intent already.
 pub fn with_intent(contract: &str, intent: &Intent) -> Result<String, Fault> {
-    let unreadable = |error: serde_json::Error| Fault::permanent("contract-unreadable", format!("the contract: {error}"));
-    let mut object: serde_json::Map<String, Value> = serde_json::from_str(contract).map_err(unreadable)?;
+    let unreadable = |error: serde_json::Error| {
+        Fault::permanent("contract-unreadable", format!("the contract: {error}"))
+    };
+    let mut object: serde_json::Map<String, Value> =
+        serde_json::from_str(contract).map_err(unreadable)?;
     let intent = serde_json::to_value(intent).map_err(unreadable)?;
     if object.get(INTENT_KEY) == Some(&intent) {
         return Ok(contract.to_owned());
@@ -185,9 +205,13 @@ mod tests {
 
     #[test]
     fn a_later_run_finds_documents_in_the_application() {
-        let host = Fake::default().with_file(CONTRACT, r#"{"openapi": "3.1.0", "x-gencode-intent": {"title": "Shop"}}"#);
+        let host = Fake::default()
+            .with_file(CONTRACT, r#"{"openapi": "3.1.0", "x-gencode-intent": {"title": "Shop"}}"#);
         let found = documents(&host, &["intent", "contract", "architecture"]).unwrap();
-        assert_eq!(found.iter().map(|document| document.name.as_str()).collect::<Vec<_>>(), ["intent", "contract"]);
+        assert_eq!(
+            found.iter().map(|document| document.name.as_str()).collect::<Vec<_>>(),
+            ["intent", "contract"]
+        );
         assert!(found[0].content.contains("Shop"));
         assert_eq!(require(&host, "architecture").unwrap_err().code, "missing-document");
     }

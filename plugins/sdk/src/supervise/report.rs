@@ -49,7 +49,11 @@ pub fn vitest(output: &str) -> Option<TestReport> {
     for suite in value.get("testResults")?.as_array()? {
         let name = suite.get("name").and_then(Value::as_str).unwrap_or("a test file");
         let name = name.rsplit_once("/frontend/").map_or(name, |(_, inside)| inside);
-        let cases = suite.get("assertionResults").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let cases = suite
+            .get("assertionResults")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut failed = 0_u32;
         for case in cases {
             match case.get("status").and_then(Value::as_str)? {
@@ -78,20 +82,37 @@ pub fn vitest(output: &str) -> Option<TestReport> {
 
 fn failure(file: &str, title: &str, message: &str) -> String {
     let message: String = message.trim().chars().take(MAX_MESSAGE).collect();
-    [file, title, &message].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(": ")
+    [file, title, &message]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// The report is one line or the whole output; tests may print before it.
 fn json_report(output: &str) -> Option<Value> {
-    let read = |text: &str| serde_json::from_str::<Value>(text).ok().filter(|value| value.get("testResults").is_some());
+    let read = |text: &str| {
+        serde_json::from_str::<Value>(text).ok().filter(|value| value.get("testResults").is_some())
+    };
     read(output.trim())
-        .or_else(|| output.lines().rev().find_map(|line| line.trim().starts_with('{').then(|| read(line.trim()))?))
+        .or_else(|| {
+            output
+                .lines()
+                .rev()
+                .find_map(|line| line.trim().starts_with('{').then(|| read(line.trim()))?)
+        })
         .or_else(|| read(output.get(output.find("\n{")?..)?.trim()))
 }
 
 /// A report for a run that failed without telling what.
 pub fn unknown(output: &str) -> TestReport {
-    TestReport { passed: 0, failed: 1, skipped: 0, failures: vec![tail(output, MAX_MESSAGE).to_owned()] }
+    TestReport {
+        passed: 0,
+        failed: 1,
+        skipped: 0,
+        failures: vec![tail(output, MAX_MESSAGE).to_owned()],
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +127,10 @@ mod tests {
     fn pytest_is_read_from_its_last_line() {
         for (output, expected) in [
             ("....\n4 passed in 0.12s\n", Some((4, 0, 0, 0))),
-            ("=== 1 failed, 3 passed, 2 skipped, 1 warning in 61.20s (0:01:01) ===\n", Some((3, 1, 2, 0))),
+            (
+                "=== 1 failed, 3 passed, 2 skipped, 1 warning in 61.20s (0:01:01) ===\n",
+                Some((3, 1, 2, 0)),
+            ),
             (
                 "F.\n=== short test summary info ===\nFAILED tests/test_a.py::test_x - assert 1 == 2\n\
                  ERROR tests/test_b.py - ImportError\n1 failed, 1 passed, 1 error in 0.50s\n",

@@ -57,7 +57,10 @@ pub(super) fn ask(
         }
     };
     let Answer::Judged(verdict) = answer.answer else {
-        return Err(Fault::permanent("wrong-answer", "the reviewer answered with something else than a verdict"));
+        return Err(Fault::permanent(
+            "wrong-answer",
+            "the reviewer answered with something else than a verdict",
+        ));
     };
     let judgement = judge(verdict);
     let word = match &judgement {

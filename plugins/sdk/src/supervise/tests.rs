@@ -28,10 +28,6 @@ fn verdict(approved: bool, score: u8) -> Verdict {
     Verdict { approved, score, findings: vec![], corrections: vec![], feedback: String::new() }
 }
 
-fn judged(verdict: Verdict) -> Result<Answer, Fault> {
-    Ok(Answer::Judged(verdict))
-}
-
 fn error(message: &str) -> Finding {
     Finding::error("python.syntax", ROUTER, 3, 1, message)
 }
@@ -42,7 +38,7 @@ fn what_fails_the_checks_never_reaches_the_reviewer() {
         .with_files_from(KEY, &[(ROUTER, "broken")])
         .with_check(vec![error("invalid syntax")], vec![])
         .with_files_from(KEY, &[(ROUTER, "fine")])
-        .with_answer("marcus/review", judged(verdict(true, 8)));
+        .with_answer("marcus/review", Ok(Answer::Judged(verdict(true, 8))));
     let done = work(&host, &step("backend_implementation"), &task()).unwrap();
     assert_eq!((done.score, done.files[0].content.as_str()), (Some(8), "fine"));
     assert_eq!(
@@ -65,17 +61,26 @@ fn what_fails_the_checks_never_reaches_the_reviewer() {
 fn after_the_last_try_nothing_comes_back_and_the_fault_says_why() {
     let mut host = Fake::default();
     for _ in 0..3 {
-        host = host.with_files_from(KEY, &[(ROUTER, "broken")]).with_check(vec![error("invalid syntax.")], vec![]);
+        host = host
+            .with_files_from(KEY, &[(ROUTER, "broken")])
+            .with_check(vec![error("invalid syntax.")], vec![]);
     }
     let fault = work(&host, &step("backend_implementation"), &task()).unwrap_err();
     assert_eq!((fault.code.as_str(), fault.retryable), ("work-refused", false));
-    assert!(fault.message.contains("in 3 tries; what is wrong: backend/app/routers/tags.py:3: invalid syntax"), "{}", fault.message);
+    assert!(
+        fault
+            .message
+            .contains("in 3 tries; what is wrong: backend/app/routers/tags.py:3: invalid syntax"),
+        "{}",
+        fault.message
+    );
     assert!(!host.deeds().iter().any(|line| line.contains("review") || line.starts_with("stage")));
 }
 
 #[test]
 fn a_verdict_that_cannot_be_read_never_approves() {
-    let unreadable = || Err(Fault::retryable("unreadable-document", "document `verdict`: expected value"));
+    let unreadable =
+        || Err(Fault::retryable("unreadable-document", "document `verdict`: expected value"));
     let host = Fake::default()
         .with_files_from(KEY, &[(ROUTER, "fine")])
         .with_answer("marcus/review", unreadable())
@@ -86,21 +91,25 @@ fn a_verdict_that_cannot_be_read_never_approves() {
     let host = Fake::default()
         .with_files_from(KEY, &[(ROUTER, "fine")])
         .with_answer("marcus/review", unreadable())
-        .with_answer("marcus/review", judged(verdict(true, 6)));
+        .with_answer("marcus/review", Ok(Answer::Judged(verdict(true, 6))));
     assert_eq!(work(&host, &step("backend_implementation"), &task()).unwrap().score, Some(6));
 }
 
 #[test]
 fn corrections_of_a_rejection_go_back_to_the_author() {
     let rejected = Verdict {
-        corrections: vec![Correction { path: ROUTER.into(), problem: "no filter".into(), fix: "add it".into() }],
+        corrections: vec![Correction {
+            path: ROUTER.into(),
+            problem: "no filter".into(),
+            fix: "add it".into(),
+        }],
         ..verdict(false, 4)
     };
     let host = Fake::default()
         .with_files_from(KEY, &[(ROUTER, "one"), ("backend/app/models.py", "models")])
-        .with_answer("marcus/review", judged(rejected))
+        .with_answer("marcus/review", Ok(Answer::Judged(rejected)))
         .with_files_from(KEY, &[(ROUTER, "two")])
-        .with_answer("marcus/review", judged(verdict(true, 9)));
+        .with_answer("marcus/review", Ok(Answer::Judged(verdict(true, 9))));
     let done = work(&host, &step("backend_implementation"), &task()).unwrap();
     let finding = &host.requests()[2].findings[0];
     assert_eq!((finding.message.as_str(), finding.hint.as_str()), ("no filter", "add it"));
@@ -113,8 +122,12 @@ fn an_approval_says_so_has_the_score_and_names_no_error() {
     let with = |finding: Finding| Verdict { findings: vec![finding], ..verdict(true, 9) };
     let warning = Finding::warning("style.name", ROUTER, 0, 0, "odd name");
     assert!(matches!(judge(verdict(true, 6)), Judgement::Approved { score: 6, .. }));
-    assert!(matches!(judge(with(warning)), Judgement::Approved { remarks, .. } if remarks.len() == 1));
-    for rejected in [verdict(true, 5), verdict(false, 10), with(error("route is missing")), verdict(false, 0)] {
+    assert!(
+        matches!(judge(with(warning)), Judgement::Approved { remarks, .. } if remarks.len() == 1)
+    );
+    for rejected in
+        [verdict(true, 5), verdict(false, 10), with(error("route is missing")), verdict(false, 0)]
+    {
         let Judgement::Rejected(findings) = judge(rejected) else { panic!("approved") };
         assert!(!findings.is_empty(), "a rejection has a reason");
     }
@@ -126,11 +139,15 @@ fn what_a_validator_repaired_is_checked_again_and_used() {
     let host = Fake::default()
         .with_files_from(KEY, &[(ROUTER, "original")])
         .with_check(vec![error("would be wrong")], vec![better])
-        .with_answer("marcus/review", judged(verdict(true, 7)));
+        .with_answer("marcus/review", Ok(Answer::Judged(verdict(true, 7))));
     let done = work(&host, &step("backend_implementation"), &task()).unwrap();
     assert_eq!(done.files[0].content, "repaired");
     assert_eq!(host.deeds().iter().filter(|line| line.starts_with("check")).count(), 2);
-    assert_eq!(host.requests()[1].files[0].content, "repaired", "the review sees what will be written");
+    assert_eq!(
+        host.requests()[1].files[0].content,
+        "repaired",
+        "the review sees what will be written"
+    );
 }
 
 #[test]
@@ -138,11 +155,14 @@ fn a_forbidden_path_is_named_and_refused() {
     let host = Fake::default()
         .with_files_from(KEY, &[("backend/Dockerfile", "FROM x"), (ROUTER, "fine")])
         .with_files_from(KEY, &[(ROUTER, "fine")])
-        .with_answer("marcus/review", judged(verdict(true, 8)));
+        .with_answer("marcus/review", Ok(Answer::Judged(verdict(true, 8))));
     let done = work(&host, &step("backend_implementation"), &task()).unwrap();
     assert_eq!(done.files.len(), 1);
     let finding = &host.requests()[1].findings[0];
-    assert_eq!((finding.code.as_str(), finding.path.as_str()), ("answer.forbidden-path", "backend/Dockerfile"));
+    assert_eq!(
+        (finding.code.as_str(), finding.path.as_str()),
+        ("answer.forbidden-path", "backend/Dockerfile")
+    );
 }
 
 #[test]
@@ -150,7 +170,7 @@ fn an_answer_that_was_cut_off_is_asked_for_again_but_no_money_is_not() {
     let host = Fake::default()
         .with_answer(KEY, Err(Fault::retryable("truncated-answer", "the answer was cut off")))
         .with_files_from(KEY, &[(ROUTER, "fine")])
-        .with_answer("marcus/review", judged(verdict(true, 8)));
+        .with_answer("marcus/review", Ok(Answer::Judged(verdict(true, 8))));
     assert!(work(&host, &step("backend_implementation"), &task()).is_ok());
     assert_eq!(host.requests()[1].findings[0].code, "answer.truncated-answer");
     for code in ["budget", "unavailable", "limit"] {

@@ -64,7 +64,11 @@ impl Suite {
                 fixer: DEREK,
                 mode: "backend_fix",
                 sources: &["backend/app/**/*.py", "backend/tests/*.py"],
-                writes: &["backend/app/{models,schemas,auth}.py", "backend/app/routers/*.py", "backend/tests/*.py"],
+                writes: &[
+                    "backend/app/{models,schemas,auth}.py",
+                    "backend/app/routers/*.py",
+                    "backend/tests/*.py",
+                ],
             },
             Self::Frontend => Facts {
                 name: "frontend",
@@ -96,7 +100,8 @@ impl Suite {
     pub fn install(self, host: &impl Host, tree: &str) -> Result<(), Fault> {
         let Facts { name, tool, .. } = self.facts();
         host.at(0.3, &format!("installing the dependencies of the {name}"));
-        let request = InstallRequest { tree: tree.into(), ecosystem: tool.into(), dir: name.into() };
+        let request =
+            InstallRequest { tree: tree.into(), ecosystem: tool.into(), dir: name.into() };
         let done = host.install(&request)?;
         if done.exit_code == 0 && !done.timed_out {
             return Ok(());
@@ -104,7 +109,10 @@ impl Suite {
         // The registry may answer next time.
         Err(Fault::retryable(
             "install-failed",
-            format!("the dependencies of the {name} could not be installed: {}", tail(&printed(&done), EXCERPT)),
+            format!(
+                "the dependencies of the {name} could not be installed: {}",
+                tail(&printed(&done), EXCERPT)
+            ),
         ))
     }
 
@@ -121,8 +129,19 @@ impl Suite {
             Self::Backend => {
                 host.at(0.6, "running the back-end tests");
                 // The options of `pytest.ini` would leave the summary out when added to `-q`.
-                let argv =
-                    ["python", "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", "-q", "-rfE", "--tb=short", "--color=no"];
+                let argv = [
+                    "python",
+                    "-m",
+                    "pytest",
+                    "-o",
+                    "addopts=",
+                    "-p",
+                    "no:cacheprovider",
+                    "-q",
+                    "-rfE",
+                    "--tb=short",
+                    "--color=no",
+                ];
                 let done = host.exec(&command(tree, "backend", &argv))?;
                 let parsed = report::pytest(&done.stdout);
                 (done, parsed)
@@ -132,7 +151,8 @@ impl Suite {
                     return Ok(Ran::Failed(report::unknown(&output), output));
                 }
                 host.at(0.7, "running the front-end tests");
-                let done = host.exec(&command(tree, "frontend", &["vitest", "run", "--reporter=json"]))?;
+                let done =
+                    host.exec(&command(tree, "frontend", &["vitest", "run", "--reporter=json"]))?;
                 let parsed = report::vitest(&done.stdout);
                 (done, parsed)
             }
@@ -168,7 +188,10 @@ impl Suite {
                 ));
             }
             round += 1;
-            host.say("System", &format!("The {name} fails ({} failed, {} passed).", report.failed, report.passed));
+            host.say(
+                "System",
+                &format!("The {name} fails ({} failed, {} passed).", report.failed, report.passed),
+            );
             repairs.push(self.repair(host, step, &output)?);
         }
     }
@@ -202,7 +225,13 @@ impl Suite {
             wiring::wire(host)?;
         }
         let paths: Vec<&str> = approved.files.iter().map(|file| file.path.as_str()).collect();
-        Ok(Finding::info("repair", "", 0, 0, format!("{name}: {cause} Changed: {}.", paths.join(", "))))
+        Ok(Finding::info(
+            "repair",
+            "",
+            0,
+            0,
+            format!("{name}: {cause} Changed: {}.", paths.join(", ")),
+        ))
     }
 }
 
@@ -228,12 +257,18 @@ fn diagnose(
         Ok(answer) => {
             host.say(MARCUS.persona, &answer.thinking);
             let Answer::Diagnosed(diagnosis) = answer.answer else {
-                return Err(Fault::permanent("wrong-answer", "a diagnosis was asked for and something else came"));
+                return Err(Fault::permanent(
+                    "wrong-answer",
+                    "a diagnosis was asked for and something else came",
+                ));
             };
             let corrections = diagnosis
                 .corrections
                 .into_iter()
-                .map(|c| Finding::error("diagnosis.correction", &c.path, 0, 0, c.problem).with_hint(c.fix))
+                .map(|c| {
+                    Finding::error("diagnosis.correction", &c.path, 0, 0, c.problem)
+                        .with_hint(c.fix)
+                })
                 .collect();
             Ok((diagnosis.root_cause, corrections))
         }
@@ -256,13 +291,27 @@ pub fn guard_tests(written: &[File], before: &[File], named: &[&str]) -> Vec<Fin
                 None
             } else if !named.contains(&file.path.as_str()) {
                 Some(
-                    Finding::error("tests.changed", &file.path, 0, 0, "the diagnosis does not name this test")
-                        .with_hint("leave the test as it is and repair what it tests"),
+                    Finding::error(
+                        "tests.changed",
+                        &file.path,
+                        0,
+                        0,
+                        "the diagnosis does not name this test",
+                    )
+                    .with_hint("leave the test as it is and repair what it tests"),
                 )
             } else if weaker(&old.content, &file.content) {
                 Some(
-                    Finding::error("tests.weakened", &file.path, 0, 0, "the test checks less than before")
-                        .with_hint("keep every case and every assertion; correct only the wrong expectation"),
+                    Finding::error(
+                        "tests.weakened",
+                        &file.path,
+                        0,
+                        0,
+                        "the test checks less than before",
+                    )
+                    .with_hint(
+                        "keep every case and every assertion; correct only the wrong expectation",
+                    ),
                 )
             } else {
                 None
@@ -278,12 +327,23 @@ fn is_test(path: &str) -> bool {
 
 /// Whether a test has fewer cases or assertions than before, or more that are left out or empty.
 fn weaker(old: &str, new: &str) -> bool {
-    let count = |text: &str, words: &[&str]| -> usize { words.iter().map(|word| text.matches(word).count()).sum() };
+    let count = |text: &str, words: &[&str]| -> usize {
+        words.iter().map(|word| text.matches(word).count()).sum()
+    };
     let fewer = |words: &[&str]| count(new, words) < count(old, words);
     let more = |words: &[&str]| count(new, words) > count(old, words);
     fewer(&["def test_", "it(", "test(", "it.each", "test.each", "parametrize("])
         || fewer(&["assert ", "expect(", "pytest.raises"])
-        || more(&[".skip", "skipif", "xfail", ".todo", ".only", "assert True", "expect(true)", "or True"])
+        || more(&[
+            ".skip",
+            "skipif",
+            "xfail",
+            ".todo",
+            ".only",
+            "assert True",
+            "expect(true)",
+            "or True",
+        ])
 }
 
 fn judge(suite: Suite, done: &ExecResult, parsed: Option<TestReport>) -> Ran {
@@ -298,13 +358,16 @@ fn judge(suite: Suite, done: &ExecResult, parsed: Option<TestReport>) -> Ran {
     if report.failed == 0 {
         // It says nothing failed, yet it did not succeed, or there was nothing to run.
         report.failed = 1;
-        let reason = if clean { "no test was run".to_owned() } else { tail(&output, EXCERPT).to_owned() };
+        let reason =
+            if clean { "no test was run".to_owned() } else { tail(&output, EXCERPT).to_owned() };
         report.failures.push(reason);
     }
     // The report of the front end is JSON for machines; people and models read its failures.
     let output = match suite {
         Suite::Backend => output,
-        Suite::Frontend => format!("{}\n{}", report.failures.join("\n\n"), tail(&done.stderr, EXCERPT)),
+        Suite::Frontend => {
+            format!("{}\n{}", report.failures.join("\n\n"), tail(&done.stderr, EXCERPT))
+        }
     };
     Ran::Failed(report, timed(done, output))
 }
@@ -318,7 +381,10 @@ pub fn failure_of(done: &ExecResult, what: &str) -> Option<String> {
     if done.exit_code == 0 && !done.timed_out {
         return None;
     }
-    Some(timed(done, format!("`{what}` ended with {}:\n{}", done.exit_code, tail(&printed(done), FAILURE))))
+    Some(timed(
+        done,
+        format!("`{what}` ended with {}:\n{}", done.exit_code, tail(&printed(done), FAILURE)),
+    ))
 }
 
 fn printed(done: &ExecResult) -> String {

@@ -1,5 +1,7 @@
 //! The registry of routers, written from the modules that are there.
 
+use std::fmt::Write as _;
+
 use super::Host;
 use crate::types::{Fault, File};
 
@@ -22,19 +24,21 @@ pub fn registry(files: &[File]) -> (String, Vec<String>) {
         .collect();
     modules.sort();
     modules.dedup();
-    let mut text = "\"\"\"The registry of routers, written from the modules of this folder.\"\"\"\n\n\
+    let mut text =
+        "\"\"\"The registry of routers, written from the modules of this folder.\"\"\"\n\n\
          from fastapi import APIRouter\n\n"
-        .to_owned();
+            .to_owned();
     if !modules.is_empty() {
         text.push_str("from app.routers import (\n");
         for module in &modules {
-            text.push_str(&format!("    {module},\n"));
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "    {module},");
         }
         text.push_str(")\n\n");
     }
     text.push_str("api_router = APIRouter()\n");
     for module in &modules {
-        text.push_str(&format!("api_router.include_router({module}.router)\n"));
+        let _ = writeln!(text, "api_router.include_router({module}.router)");
     }
     (text, modules)
 }

@@ -9,9 +9,7 @@ fn intent() -> Intent {
 }
 
 fn contract(marked: bool) -> Value {
-    let body = |name: &str| {
-        json!({ "requestBody": { "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } } } })
-    };
+    let body = |name: &str| json!({ "requestBody": { "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } } } });
     let sorted = json!({ "parameters": [
         { "name": "sort", "in": "query", "schema": { "enum": ["id", "number"] } },
         { "name": "order", "in": "query" },
@@ -61,13 +59,35 @@ fn what_is_referred_to_is_created_first_and_deleted_last() {
         assert_eq!(
             names,
             [
-                "health", "contract", "start page",
-                "Tag: create", "Tag: read", "Tag: list", "Tag: change", "Tag: read the change", "Tag: replace",
-                "Order: an empty body is refused", "Order: create", "Order: read", "Order: list", "Order: change",
-                "Order: read the change", "Order: replace",
-                "Line item: an empty body is refused", "Line item: create", "Line item: read", "Line item: list",
-                "Line item: change", "Line item: read the change", "Line item: replace",
-                "Line item: delete", "Line item: gone", "Order: delete", "Order: gone", "Tag: delete", "Tag: gone",
+                "health",
+                "contract",
+                "start page",
+                "Tag: create",
+                "Tag: read",
+                "Tag: list",
+                "Tag: change",
+                "Tag: read the change",
+                "Tag: replace",
+                "Order: an empty body is refused",
+                "Order: create",
+                "Order: read",
+                "Order: list",
+                "Order: change",
+                "Order: read the change",
+                "Order: replace",
+                "Line item: an empty body is refused",
+                "Line item: create",
+                "Line item: read",
+                "Line item: list",
+                "Line item: change",
+                "Line item: read the change",
+                "Line item: replace",
+                "Line item: delete",
+                "Line item: gone",
+                "Order: delete",
+                "Order: gone",
+                "Tag: delete",
+                "Tag: gone",
             ],
             "{marked}"
         );
@@ -93,9 +113,16 @@ fn what_was_sent_has_to_come_back() {
     assert_eq!(list.path, "/api/orders?sort=id&order=desc&page_size=100");
     assert_eq!(list.expect_json[1], ("/items/0/status".to_owned(), "\"open\"".to_owned()));
     assert_eq!(named(&checks, "Tag: list").path, "/api/tags");
-    assert_eq!(named(&checks, "Tag: create").body, r#"{"name":"Sample 1 nam"}"#, "cut to what the contract allows");
+    assert_eq!(
+        named(&checks, "Tag: create").body,
+        r#"{"name":"Sample 1 nam"}"#,
+        "cut to what the contract allows"
+    );
     let change = named(&checks, "Order: change");
-    assert_eq!(change.body, r#"{"number":"Sample 2 number äß","status":"sent"}"#, "only where the workflow may go");
+    assert_eq!(
+        change.body, r#"{"number":"Sample 2 number äß","status":"sent"}"#,
+        "only where the workflow may go"
+    );
     assert!(named(&checks, "Order: replace").body.contains(r#""status":"sent""#));
     assert_eq!(named(&checks, "Order: gone").path, "/api/orders/{{orders_id}}");
     assert_eq!(named(&checks, "Order: gone").expect_status, [404]);
@@ -111,13 +138,24 @@ fn with_log_in_every_call_carries_the_token_and_none_works_without() {
     let login = named(&checks, "accounts: sign in");
     assert_eq!(login.capture, [("token".to_owned(), "/access_token".to_owned())]);
     assert_eq!(named(&checks, "Tag: refused without a token").expect_status, [401]);
-    let open = ["health", "contract", "start page", "accounts: register", "accounts: sign in", "accounts: a wrong password is refused"];
+    let open = [
+        "health",
+        "contract",
+        "start page",
+        "accounts: register",
+        "accounts: sign in",
+        "accounts: a wrong password is refused",
+    ];
     for check in &checks {
-        let expected = !open.contains(&check.name.as_str()) && !check.name.ends_with("without a token");
+        let expected =
+            !open.contains(&check.name.as_str()) && !check.name.ends_with("without a token");
         assert_eq!(!check.headers.is_empty(), expected, "{}", check.name);
     }
     let at = |name: &str| checks.iter().position(|check| check.name == name).unwrap();
-    assert!(at("accounts: register") < at("accounts: sign in") && at("accounts: sign in") < at("dashboard"));
+    assert!(
+        at("accounts: register") < at("accounts: sign in")
+            && at("accounts: sign in") < at("dashboard")
+    );
 }
 
 #[test]
