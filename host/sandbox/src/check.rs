@@ -143,22 +143,16 @@ impl Captured {
             // Braces of nested JSON that end in `}}` are not a name.
             let name = after.split_once("}}").filter(|(name, _)| is_name(name));
             filled.push_str(before);
-            match name {
-                Some((name, after)) => {
-                    let value = self.0.get(name.trim());
-                    let value = value.ok_or_else(|| {
-                        format!(
-                            "nothing was remembered as `{}` (the check that does so failed)",
-                            name.trim()
-                        )
-                    })?;
-                    filled.push_str(&written(value, slot));
-                    rest = after;
-                }
-                None => {
-                    filled.push_str("{{");
-                    rest = after;
-                }
+            if let Some((name, after)) = name {
+                let name = name.trim();
+                let value = self.0.get(name).ok_or_else(|| {
+                    format!("nothing was remembered as `{name}` (the check that does so failed)")
+                })?;
+                filled.push_str(&written(value, slot));
+                rest = after;
+            } else {
+                filled.push_str("{{");
+                rest = after;
             }
         }
         filled.push_str(rest);
@@ -190,15 +184,9 @@ fn written(value: &Value, slot: Slot) -> String {
 
 fn percent_encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if plain(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Speaking to a browser: the few commands of the Chrome DevTools Protocol that looking at a page needs.
+//! Speaking to a browser: the few commands of the Chrome `DevTools` Protocol that looking at a page needs.
 //!
 //! The browser's log cannot replace it: it writes every console message with the same severity.
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A cold install of a large front end over a slow line takes minutes.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// Part of every key: raised when entries are built differently.
 const FORMAT: &str = "1";
@@ -53,9 +53,10 @@ impl Sandbox {
         let sources = blocking::run(move || Sources::read(ecosystem, &tree, &dir)).await?;
         let cache = &self.0.config.cache_dir;
         let entry = Entry::new(cache, ecosystem, &order.version, &sources);
-        let mut result = match entry.is_complete().await {
-            true => from_cache(),
-            false => self.fill(&entry, &order, &sources).await?,
+        let mut result = if entry.is_complete().await {
+            from_cache()
+        } else {
+            self.fill(&entry, &order, &sources).await?
         };
         if result.succeeded() {
             let folder = sources.folder.clone();
@@ -261,7 +262,7 @@ impl Entry {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(TryLockError::Error(err)) => return Err(err).doing(problem),
             }
@@ -328,6 +329,13 @@ fn start_entry(path: &Path, files: &[(&'static str, Vec<u8>)]) -> Result<(), San
     fs::create_dir(path).doing(problem)?;
     if let Some(cache) = path.parent() {
         fs::create_dir_all(cache.join("downloads")).doing(problem)?;
+        let homes = place::home_prefix(path);
+        for other in fs::read_dir(cache).doing(problem)? {
+            let other = other.doing(problem)?;
+            if other.file_name().to_string_lossy().starts_with(&homes) {
+                fs::remove_dir_all(other.path()).doing(problem)?;
+            }
+        }
     }
     for (name, content) in files {
         fs::write(path.join(name), content).doing(problem)?;

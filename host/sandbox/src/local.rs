@@ -137,7 +137,7 @@ async fn serve(stream: TcpStream, origin: Arc<Origin>) {
         }
     });
     let mut builder = server::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
+    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_mins(1));
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     if let Err(err) = connection.await {
         tracing::debug!(error = %err, "a connection to a preview broke");

@@ -148,12 +148,16 @@ pub(crate) fn folder_inside(tree: &Path, name: &str) -> Result<PathBuf, SandboxE
     if folder.starts_with(tree) && folder.is_dir() { Ok(folder) } else { Err(outside()) }
 }
 
+/// How the names of home folders beside a tree begin.
+pub(crate) fn home_prefix(tree: &Path) -> String {
+    format!(".{}-home-", tree.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// A new home folder beside a tree.
 pub(crate) fn home_beside(tree: &Path) -> Result<TempDir, SandboxError> {
     let beside = tree.parent().unwrap_or(tree);
-    let name = tree.file_name().unwrap_or_default().to_string_lossy();
     let home = tempfile::Builder::new()
-        .prefix(&format!(".{name}-home-"))
+        .prefix(&home_prefix(tree))
         .tempdir_in(beside)
         .doing(|| format!("make a folder in `{}`", beside.display()))?;
     std::fs::create_dir(home.path().join("tmp"))

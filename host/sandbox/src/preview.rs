@@ -26,7 +26,7 @@ const MAX_FAILURES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A server that ran for so long had started well: its failures are forgotten.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 
 /// A server to keep running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// An application that is not healthy by then has failed to start.
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_mins(1);
 
 /// How long it may take to end when asked.
 const GRACE: Duration = Duration::from_secs(5);

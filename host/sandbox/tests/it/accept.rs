@@ -137,6 +137,7 @@ async fn a_server_that_dies_later_fails_the_checks_after_it() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "says why it looked at nothing")]
 async fn pages_are_opened_in_a_browser() {
     let world = world().await;
     if let Err(missing) = world.sandbox.available(gencode_sandbox::Tool::Browser).await {
@@ -171,6 +172,7 @@ async fn pages_are_opened_in_a_browser() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "says why it looked at nothing")]
 async fn a_built_front_end_is_opened_in_a_browser() {
     let world = world().await;
     let dist = world.tree.join("frontend/dist/assets");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::common::{alive, command, eventually, world, world_with};
 use gencode_sandbox::{Backend, SandboxError, Tool};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn this_kernel_separates_fully() {
@@ -92,7 +92,7 @@ async fn the_host_cannot_be_reached() {
     let daemon = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let script = format!(
-        r#"
+        r"
 import os, socket, sqlite3, tempfile, json  # the standard library can be read
 def attempt(name, action):
     try:
@@ -125,7 +125,7 @@ own = socket.socket(); own.bind(('127.0.0.1', 0)); own.listen()
 attempt('own loopback', lambda: dial(socket.AF_INET, own.getsockname()))
 print('capabilities', [l for l in open('/proc/self/status') if l.startswith('CapEff')][0].split()[1].strip('0') or 'none')
 print('processes', len([p for p in os.listdir('/proc') if p.isdigit()]))
-"#,
+",
         base = world.base.path().display().to_string(),
         port = listener.local_addr().unwrap().port(),
         pid = std::process::id(),
@@ -205,6 +205,49 @@ async fn a_dropped_call_kills_the_program() {
         }
         eventually("the program ends", || !alive(mark)).await;
     }
+}
+
+/// Names the folder of the host that is killed below.
+const VICTIM: &str = "GENCODE_SANDBOX_VICTIM";
+
+/// The host of the test below, when it starts this very test in a process of its own.
+#[tokio::test]
+async fn a_host_to_be_killed() {
+    let Ok(base) = std::env::var(VICTIM) else { return };
+    let base = std::path::PathBuf::from(base);
+    for backend in [Backend::Process, Backend::None] {
+        let sandbox =
+            gencode_sandbox::Sandbox::open(crate::common::config(&base, backend)).await.unwrap();
+        let tree = base.join(format!("{backend:?}"));
+        std::fs::create_dir(&tree).unwrap();
+        let script = stubborn("mark-victim");
+        let mut call = Box::pin(async move {
+            sandbox.exec(&tree, command(&["python3", "-c", &script], LONG)).await
+        });
+        let tree = base.join(format!("{backend:?}"));
+        tokio::select! {
+            result = &mut call => panic!("it ended: {result:?}"),
+            () = eventually("it starts", || tree.join("started").exists()) => {}
+        }
+        std::mem::forget(call);
+    }
+    std::fs::write(base.join("ready"), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn the_programs_of_a_killed_host_end() {
+    let base = tempfile::tempdir().unwrap();
+    let mut host = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "exec::a_host_to_be_killed"])
+        .env(VICTIM, base.path())
+        .spawn()
+        .unwrap();
+    eventually("both programs run", || base.path().join("ready").exists()).await;
+    assert!(alive("mark-victim"));
+    host.kill().unwrap();
+    host.wait().unwrap();
+    eventually("both programs end", || !alive("mark-victim")).await;
 }
 
 #[tokio::test]

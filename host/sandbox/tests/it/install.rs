@@ -57,7 +57,7 @@ async fn python_packages_are_installed_once() {
 
     let mut command = crate::common::command(
         &["python", "-c", "import itsdangerous, six, sys; print(six.__version__, sys.prefix)"],
-        Duration::from_secs(60),
+        Duration::from_mins(1),
     );
     command.cwd = "backend".to_owned();
     let used = offline.exec(&twin, command).await.unwrap();
@@ -83,7 +83,7 @@ async fn node_packages_are_installed_once() {
     assert!(second.duration < Duration::from_millis(500), "{second:?}");
 
     let script = "console.log(require('is-number')(5)); require('fs').writeFileSync('node_modules/.tmp', 'x')";
-    let mut command = crate::common::command(&["node", "-e", script], Duration::from_secs(60));
+    let mut command = crate::common::command(&["node", "-e", script], Duration::from_mins(1));
     command.cwd = "frontend".to_owned();
     let used = offline.exec(&twin, command).await.unwrap();
     assert_eq!((used.exit_code, used.stdout.as_str()), (0, "true\n"), "{used:?}");
@@ -96,7 +96,9 @@ async fn node_packages_are_installed_once() {
 async fn two_installs_of_one_lock_build_once() {
     let world = world().await;
     let trees = ["a", "b"].map(|name| world.base.path().join(name));
-    trees.iter().for_each(|tree| lay_out(tree));
+    for tree in &trees {
+        lay_out(tree);
+    }
     // Two sandboxes, as two processes would have.
     let second =
         Sandbox::open(crate::common::config(world.base.path(), Backend::Process)).await.unwrap();
@@ -131,7 +133,7 @@ async fn an_install_that_was_cut_off_is_done_again() {
     let again = world.sandbox.install(&world.tree, Ecosystem::Python, "backend").await.unwrap();
     assert!(again.succeeded() && !again.stdout.contains("from the cache"), "{again:?}");
     let mut command =
-        crate::common::command(&["python", "-c", "import six"], Duration::from_secs(60));
+        crate::common::command(&["python", "-c", "import six"], Duration::from_mins(1));
     command.cwd = "backend".to_owned();
     assert!(world.sandbox.exec(&world.tree, command).await.unwrap().succeeded());
 }

@@ -47,7 +47,7 @@ async fn a_preview_answers_and_ends_with_its_stop() {
     let previews = Previews::new(world.sandbox.clone());
     let preview = previews.start("notes", spec(&world, "server-p.py")).await.unwrap();
     assert_eq!(preview.url, format!("http://127.0.0.1:{}/", preview.port));
-    assert_eq!(previews.list(), [preview.clone()]);
+    assert_eq!(previews.list(), std::slice::from_ref(&preview));
     let page = get(preview.port, "/").await;
     assert!(page.starts_with("HTTP/1.1 200 OK") && page.contains("Notes"), "{page}");
 

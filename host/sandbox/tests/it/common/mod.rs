@@ -43,12 +43,12 @@ pub(crate) async fn world_with(backend: Backend) -> World {
     let tree = base.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     let sandbox = Sandbox::open(config(base.path(), backend)).await.unwrap();
-    World { sandbox, tree, base }
+    World { base, sandbox, tree }
 }
 
 impl World {
     pub(crate) async fn python(&self, script: &str) -> ExecResult {
-        self.exec(&["python3", "-c", script], Duration::from_secs(60)).await
+        self.exec(&["python3", "-c", script], Duration::from_mins(1)).await
     }
 
     pub(crate) async fn exec(&self, argv: &[&str], timeout: Duration) -> ExecResult {
