@@ -1,9 +1,13 @@
 //! The blob store: content under its digest, compressed, each content once.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use cap_std::{ambient_authority, fs::Dir};
@@ -14,12 +18,20 @@ use crate::{Result, WorkspaceError, limits::MAX_MANIFEST_BYTES, staging::Staging
 /// zstd's default: text shrinks to a quarter at hundreds of megabytes a second.
 const LEVEL: i32 = 3;
 
+/// Most digests remembered as durable; forgetting them costs time, not safety.
+const MAX_DURABLE: usize = 100_000;
+
+/// Threads that wait for the disk side by side: it gathers their writes into few of its own.
+const WAITERS: usize = 8;
+
 /// A local directory of blobs: `ab/cdef…`.
 #[derive(Debug)]
 pub(crate) struct Blobs {
     root: PathBuf,
     dir: Dir,
     staging: Staging,
+    /// Blobs that this process knows to be on the disk, name and all.
+    durable: Mutex<HashSet<Digest>>,
 }
 
 impl Blobs {
@@ -28,7 +40,7 @@ impl Blobs {
         std::fs::create_dir_all(root).map_err(fail)?;
         let staging = Staging::open(root)?;
         let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(fail)?;
-        Ok(Self { root: root.to_owned(), dir, staging })
+        Ok(Self { root: root.to_owned(), dir, staging, durable: Mutex::default() })
     }
 
     /// Where a blob lives: its directory and its name in it.
@@ -42,46 +54,73 @@ impl Blobs {
         |error| WorkspaceError::io(&self.root, error)
     }
 
-    /// Keeps contents and returns their digests, in order. When this returns, they are on the disk.
-    pub(crate) fn put_all<'c>(
+    /// Keeps contents. When this returns, they are on the disk.
+    pub(crate) fn put_all(&self, contents: &[&[u8]]) -> Result<()> {
+        let blobs: BTreeMap<Digest, &[u8]> =
+            contents.iter().map(|content| (Digest::of(content), *content)).collect();
+        // A blob that is there but damaged is replaced: its content is at hand.
+        let missing: Vec<(Digest, &[u8])> = blobs
+            .iter()
+            .filter(|(digest, content)| self.get(**digest, content.len() as u64).is_err())
+            .map(|(digest, content)| (*digest, *content))
+            .collect();
+        self.make_shelves(missing.iter().map(|(digest, _)| *digest)).map_err(self.fail())?;
+        side_by_side(&missing, |(digest, content)| {
+            self.put(*digest, content).map_err(self.fail())
+        })?;
+        // Names too must be on the disk, also those of blobs that were there: whoever is just
+        // writing them may not have come this far.
+        let unsure = self.not_known_durable(&blobs, &missing);
+        let shelves: BTreeSet<String> =
+            unsure.iter().map(|digest| Self::place(*digest).0).collect();
+        let shelves: Vec<String> = shelves.into_iter().collect();
+        side_by_side(&shelves, |shelf| sync_dir(&self.root.join(shelf)).map_err(self.fail()))?;
+        self.durable().extend(unsure);
+        Ok(())
+    }
+
+    fn durable(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if durable.len() > MAX_DURABLE {
+            durable.clear();
+        }
+        durable
+    }
+
+    fn not_known_durable(
         &self,
-        contents: impl IntoIterator<Item = &'c [u8]>,
-    ) -> Result<Vec<Digest>> {
-        let mut digests = Vec::new();
-        let mut shelves = BTreeSet::new();
-        for content in contents {
-            let digest = Digest::of(content);
-            // A blob that is there but damaged is replaced: we have its content at hand.
-            if self.get(digest, content.len() as u64).is_err() {
-                self.put(digest, content).map_err(self.fail())?;
+        blobs: &BTreeMap<Digest, &[u8]>,
+        written: &[(Digest, &[u8])],
+    ) -> Vec<Digest> {
+        let durable = self.durable();
+        let old = blobs.keys().filter(|digest| !durable.contains(digest)).copied();
+        old.chain(written.iter().map(|(digest, _)| *digest)).collect()
+    }
+
+    fn make_shelves(&self, digests: impl Iterator<Item = Digest>) -> io::Result<()> {
+        let mut made = false;
+        for digest in digests {
+            match self.dir.create_dir(Self::place(digest).0) {
+                Ok(()) => made = true,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
             }
-            shelves.insert(Self::place(digest).0);
-            digests.push(digest);
         }
-        // Also for blobs that were there: whoever is just writing them may not have come this far.
-        for shelf in shelves {
-            sync_dir(&self.root.join(shelf)).map_err(self.fail())?;
-        }
-        Ok(digests)
+        if made { sync_dir(&self.root) } else { Ok(()) }
     }
 
     fn put(&self, digest: Digest, content: &[u8]) -> io::Result<()> {
-        let (shelf, name) = Self::place(digest);
+        let (parent, name) = Self::place(digest);
         let compressed = zstd::bulk::compress(content, LEVEL)?;
-        match self.dir.create_dir(&shelf) {
-            Ok(()) => sync_dir(&self.root)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-        let shelf = self.dir.open_dir(&shelf)?;
         let staged = self.staging.write(&compressed, false, true)?;
-        self.staging.dir().rename(&staged, &shelf, &name)
+        let place = Path::new(&parent).join(name);
+        self.staging.dir().rename(&staged, &self.dir, place)
     }
 
     /// The content of a blob of at most `limit` bytes, checked against its name.
     pub(crate) fn get(&self, digest: Digest, limit: u64) -> Result<Vec<u8>> {
-        let (shelf, name) = Self::place(digest);
-        let file = match self.dir.open(Path::new(&shelf).join(name)) {
+        let (parent, name) = Self::place(digest);
+        let file = match self.dir.open(Path::new(&parent).join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(WorkspaceError::MissingBlob { digest });
@@ -108,4 +147,25 @@ impl Blobs {
 /// Makes names in a directory durable.
 fn sync_dir(path: &Path) -> io::Result<()> {
     std::fs::File::open(path)?.sync_all()
+}
+
+/// Does a job for every item on a few threads; the first error is returned.
+fn side_by_side<T: Sync>(items: &[T], job: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    if let [only] = items {
+        return job(only);
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            job(item)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..items.len().min(WAITERS)).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err(WorkspaceError::CutOff)))
+            .fold(Ok(()), Result::and)
+    })
 }

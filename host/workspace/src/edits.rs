@@ -103,7 +103,7 @@ fn scan(inner: &Inner, tree: &Tree, base: &Manifest) -> Result<Edits> {
             edits.manifest.insert(path.clone(), entry);
             continue;
         }
-        inner.blobs.put_all([content.as_slice()])?;
+        inner.blobs.put_all(&[content.as_slice()])?;
         let size = content.len() as u64;
         let entry = Entry { digest, size, executable, author: Author::User };
         edits.manifest.insert(path.clone(), entry);

@@ -45,7 +45,14 @@ impl Glob {
                 return Err(GlobError::Alternatives(text.to_owned()));
             }
         }
-        let components = |pattern: &String| pattern.split('/').map(str::to_owned).collect();
+        let components = |pattern: &String| {
+            let mut parts: Vec<String> = pattern.split('/').map(str::to_owned).collect();
+            // What is below `a` is not `a` itself.
+            if parts.last().is_some_and(|part| part == "**") {
+                parts.push("*".to_owned());
+            }
+            parts
+        };
         Ok(Self { alternatives: expanded.iter().map(components).collect() })
     }
 
@@ -164,6 +171,8 @@ mod tests {
             ("**/*.txt", "a/c/b.txt", true),
             ("a/**", "a/b/c", true),
             ("a/**", "ab/c", false),
+            ("a/**", "a", false),
+            ("**", "a", true),
             ("a/**/c", "a/c", true),
             ("a/**/c", "a/x/y/c", true),
             ("?.rs", "a.rs", true),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gencode_core::path::WorkspacePath;
+use gencode_core::{digest::Digest, path::WorkspacePath};
 use similar::TextMerge;
 
 use crate::{
@@ -116,8 +116,8 @@ fn merge_file(
     if merged.len() as u64 > MAX_FILE_BYTES {
         return Ok(None);
     }
-    let digests = inner.blobs.put_all([merged.as_bytes()])?;
-    let Some(digest) = digests.first().copied() else { return Ok(None) };
+    inner.blobs.put_all(&[merged.as_bytes()])?;
+    let digest = Digest::of(merged.as_bytes());
     let mode_before = base.is_some_and(|entry| entry.executable);
     let executable =
         if ours.executable == mode_before { theirs.executable } else { ours.executable };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gencode_core::{id::ProjectId, path::WorkspacePath};
+use gencode_core::{digest::Digest, id::ProjectId, path::WorkspacePath};
 
 use crate::{
     Author, Entry, Manifest, Result, Saved, WorkspaceError, Workspaces,
@@ -29,13 +29,11 @@ impl Workspaces {
         let id = project.clone();
         self.run_alone(project, move |inner| {
             check_seed(&seed)?;
-            let digests = inner.blobs.put_all(seed.iter().map(|file| file.content.as_slice()))?;
             let manifest = seed
                 .iter()
-                .zip(digests)
-                .map(|(file, digest)| {
+                .map(|file| {
                     let entry = Entry {
-                        digest,
+                        digest: Digest::of(&file.content),
                         size: file.content.len() as u64,
                         executable: file.executable,
                         author: Author::Seed,
@@ -43,9 +41,10 @@ impl Workspaces {
                     (file.path.clone(), entry)
                 })
                 .collect();
-            let saved = inner.save(manifest)?;
+            let contents = seed.iter().map(|file| file.content.as_slice()).collect();
+            let saved = inner.save_with(manifest, contents)?;
             match inner.tree(&id)? {
-                Some(tree) if inner.equals(&tree, &saved.manifest)? => {}
+                Some(tree) if equals(&tree, &saved.manifest)? => {}
                 Some(_) => return Err(WorkspaceError::Exists(id)),
                 None => inner.build(&id, &saved.manifest)?,
             }
@@ -165,20 +164,20 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    /// Whether the working copy has exactly these files.
-    fn equals(&self, tree: &Tree, manifest: &Manifest) -> Result<bool> {
-        let walk = crate::edits::walk(tree, manifest)?;
-        if !walk.ignored.is_empty() || walk.files.len() != manifest.len() {
+/// Whether the working copy has exactly these files.
+fn equals(tree: &Tree, manifest: &Manifest) -> Result<bool> {
+    let walk = crate::edits::walk(tree, manifest)?;
+    if !walk.ignored.is_empty() || walk.files.len() != manifest.len() {
+        return Ok(false);
+    }
+    for (path, entry) in manifest.files() {
+        if !matches!(tree.look(path)?, Disk::File { digest, .. } if digest == entry.digest) {
             return Ok(false);
         }
-        for (path, entry) in manifest.files() {
-            if !matches!(tree.look(path)?, Disk::File { digest, .. } if digest == entry.digest) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
+    Ok(true)
 }
 
 /// What to do to a working copy.

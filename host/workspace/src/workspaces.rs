@@ -8,7 +8,7 @@ use std::{
 };
 
 use cap_std::{ambient_authority, fs::Dir};
-use gencode_core::{id::ProjectId, path::WorkspacePath};
+use gencode_core::{digest::Digest, id::ProjectId, path::WorkspacePath};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use crate::{
@@ -142,7 +142,7 @@ impl Workspaces {
 
     /// Stores a manifest whose blobs are stored already.
     pub async fn save_manifest(&self, manifest: Manifest) -> Result<Saved> {
-        self.run(move |inner| inner.save(manifest)).await
+        self.run(move |inner| inner.save_with(manifest, Vec::new())).await
     }
 
     /// Stores what was staged, blobs first, and the manifest of the result. The working copy is
@@ -150,13 +150,14 @@ impl Workspaces {
     pub async fn save_overlay(&self, overlay: &Overlay, author: Author) -> Result<Saved> {
         let (mut manifest, changes) = (overlay.base().clone(), overlay.changes().clone());
         self.run(move |inner| {
-            let puts = changes.iter().filter_map(|(path, change)| match change {
-                Change::Put { content } => Some((path, content)),
-                Change::Remove => None,
-            });
-            let digests =
-                inner.blobs.put_all(puts.clone().map(|(_, content)| content.as_bytes()))?;
-            for ((path, content), digest) in puts.zip(digests) {
+            let mut contents = Vec::new();
+            for (path, change) in &changes {
+                let Change::Put { content } = change else {
+                    manifest.remove(path);
+                    continue;
+                };
+                contents.push(content.as_bytes());
+                let digest = Digest::of(content.as_bytes());
                 let before = manifest.get(path);
                 let entry = Entry {
                     digest,
@@ -172,12 +173,7 @@ impl Workspaces {
                 };
                 manifest.insert(path.clone(), entry);
             }
-            for (path, change) in &changes {
-                if *change == Change::Remove {
-                    manifest.remove(path);
-                }
-            }
-            inner.save(manifest)
+            inner.save_with(manifest, contents)
         })
         .await
     }
@@ -201,16 +197,17 @@ impl Workspaces {
 }
 
 impl Inner {
-    pub(crate) fn save(&self, manifest: Manifest) -> Result<Saved> {
+    /// Stores contents and the manifest that names them, in one go.
+    pub(crate) fn save_with(&self, manifest: Manifest, contents: Vec<&[u8]>) -> Result<Saved> {
         if manifest.len() as u64 > MAX_FILES {
             let what = "the number of files".to_owned();
             return Err(WorkspaceError::TooLarge { what, limit: MAX_FILES });
         }
         let text = serde_json::to_vec(&manifest)
             .map_err(|error| WorkspaceError::io(&self.root, error.into()))?;
-        let digest = gencode_core::digest::Digest::of(&text);
-        self.blobs.put_all([text.as_slice()])?;
-        Ok(Saved { digest: ManifestDigest(digest), manifest })
+        let all: Vec<&[u8]> = contents.into_iter().chain([text.as_slice()]).collect();
+        self.blobs.put_all(&all)?;
+        Ok(Saved { digest: ManifestDigest(Digest::of(&text)), manifest })
     }
 
     /// The bytes of a content.

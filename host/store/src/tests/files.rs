@@ -8,7 +8,7 @@ use super::*;
 use crate::StoreError;
 
 async fn refused(file: &Path) -> StoreError {
-    Store::open(file).await.err().expect("it must be refused")
+    Store::open(file).await.expect_err("it must be refused")
 }
 
 #[tokio::test]

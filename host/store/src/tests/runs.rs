@@ -7,6 +7,7 @@ use gencode_core::{
     project::ProjectStatus,
     run::{RunStatus, StepStatus},
 };
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -235,7 +236,6 @@ async fn the_database_itself_refuses_illegal_transitions() {
 async fn the_schema_and_the_core_agree_on_every_transition() {
     let fixture = fixture().await;
     fixture.claimed().await;
-    use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&fixture.file);
     let mut connection = options.connect().await.unwrap();
     let mut pairs: Vec<(&str, &str, &str, bool)> = Vec::new();

@@ -75,7 +75,7 @@ async fn an_export_makes_a_whole_copy_and_can_be_repeated() {
     assert!(
         std::fs::read_dir(&out)
             .unwrap()
-            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with(".") })
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with('.') })
     );
     let again = fixture.workspaces.export(&base, &out).await.unwrap();
     assert_eq!((again.written.len(), again.unchanged), (0, 4));
