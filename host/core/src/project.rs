@@ -55,12 +55,11 @@ impl ProjectStatus {
     pub const fn may_become(self, to: Self) -> bool {
         matches!(
             (self, to),
-            (Self::Created, Self::Analyzing)
-                | (Self::Analyzing, Self::Building)
-                | (Self::Building, Self::Completed)
-                // A refinement of a finished project, or the continuation of a failed one.
-                | (Self::Completed | Self::Failed, Self::Building)
-                | (Self::Created | Self::Analyzing | Self::Building | Self::Completed, Self::Failed)
+            (Self::Created, Self::Analyzing | Self::Failed)
+                // From `completed` a refinement begins, from `failed` a continuation.
+                | (Self::Analyzing | Self::Completed, Self::Building | Self::Failed)
+                | (Self::Building, Self::Completed | Self::Failed)
+                | (Self::Failed, Self::Building)
         )
     }
 

@@ -62,18 +62,8 @@ pub(crate) fn completion(completion: gencode_llm::Completion) -> types::Completi
 }
 
 pub(crate) fn llm_error(error: &LlmError) -> types::HostError {
-    let code = match error {
-        LlmError::Budget { .. } => "budget",
-        LlmError::InvalidRequest { .. } | LlmError::ContextTooLong { .. } => "invalid",
-        LlmError::RateLimited { .. }
-        | LlmError::Overloaded { .. }
-        | LlmError::Timeout { .. }
-        | LlmError::Network { .. }
-        | LlmError::NotConfigured { .. } => "unavailable",
-        _ => "failed",
-    };
     types::HostError {
-        code: code.to_owned(),
+        code: error.code().to_owned(),
         message: error.to_string(),
         retryable: error.retryable(),
     }

@@ -257,23 +257,15 @@ impl Guest {
         };
         let (reply, ledger, money) = match outcome.await {
             Ok((completion, money)) => {
-                let entry = LedgerEntry {
-                    run: attempt.run.id,
-                    step: attempt.step.id.clone(),
-                    agent: persona(&self.plugin.manifest.id),
-                    task: request.task.clone(),
-                    provider: completion.usage.provider.clone(),
-                    model: completion.usage.model.clone(),
-                    input_tokens: completion.usage.input_tokens,
-                    output_tokens: completion.usage.output_tokens,
-                    cost_usd: completion.usage.cost_usd,
-                    is_retry: self.is_retry || attempt.number > 1,
-                    at: crate::now(),
-                };
+                let entry = self.booked(&request.task, &completion.usage);
                 (Ok(HostReply::Completion(convert::completion(completion))), Some(entry), Some(money))
             }
             Err(CompleteError::Store(error)) => return Err(fatal(error)),
-            Err(CompleteError::Model(error)) => (Err(convert::llm_error(&error)), None, None),
+            Err(CompleteError::Model(error)) => {
+                // A refused or unreadable answer may have been paid for all the same.
+                let entry = error.usage().map(|usage| self.booked(&request.task, usage));
+                (Err(convert::llm_error(&error)), entry, None)
+            }
         };
         attempt.record(path, call, &reply, ledger).await?;
         if let Some(money) = money {
@@ -281,6 +273,23 @@ impl Guest {
             money.settle(used);
         }
         Ok(reply)
+    }
+
+    fn booked(&self, task: &str, usage: &gencode_llm::Usage) -> LedgerEntry {
+        let attempt = &self.attempt;
+        LedgerEntry {
+            run: attempt.run.id,
+            step: attempt.step.id.clone(),
+            agent: persona(&self.plugin.manifest.id),
+            task: task.to_owned(),
+            provider: usage.provider.clone(),
+            model: usage.model.clone(),
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cost_usd: usage.cost_usd,
+            is_retry: self.is_retry || attempt.number > 1,
+            at: crate::now(),
+        }
     }
 
     /// Answered from the record, or the run pauses until someone answers.

@@ -18,7 +18,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         gencode new \"a task manager with projects and tags\"\n  \
         gencode new \"orders of customers with line items, with log-in\" --out ./shop --json\n  \
         gencode serve --frontend-dist ../frontend/dist\n  \
-        gencode plugin build my-validator/"
+        gencode plugin build my-validator/\n\n\
+        Model providers are set up by environment variables: OPENAI_API_KEY, ANTHROPIC_API_KEY,\n\
+        GEMINI_API_KEY, OLLAMA_BASE_URL, OPENAI_COMPATIBLE_BASE_URL (each provider also takes\n\
+        <NAME>_BASE_URL), DEFAULT_LLM_PROVIDER, DEFAULT_LLM_MODEL, and GENCODE_PRICES (a TOML file\n\
+        with prices of models this version does not know)."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use gencode_llm::{Endpoint, GatewayConfig, Provider, Secret};
+use gencode_llm::{Endpoint, GatewayConfig, PriceTable, Provider, Secret};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, LogFormat};
@@ -79,7 +79,16 @@ pub(crate) fn providers() -> anyhow::Result<GatewayConfig> {
         default_model: default_model.clone().filter(|_| provider == default_provider),
         models: Vec::new(),
     };
+    let prices = match text("GENCODE_PRICES") {
+        Some(file) => {
+            let content = std::fs::read_to_string(&file)
+                .with_context(|| format!("GENCODE_PRICES: cannot read `{file}`"))?;
+            PriceTable::parse(&content).with_context(|| format!("GENCODE_PRICES: `{file}`"))?
+        }
+        None => Vec::new(),
+    };
     Ok(GatewayConfig {
+        prices,
         gemini: endpoint(Provider::Gemini, "GEMINI"),
         openai: endpoint(Provider::OpenAi, "OPENAI"),
         anthropic: endpoint(Provider::Anthropic, "ANTHROPIC"),

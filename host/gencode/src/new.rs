@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use gencode_core::{id::ProjectId, request};
+use gencode_core::{id::ProjectId, request, run::RunStatus};
 use gencode_engine::{Engine, NewProject, Start, summary::Summary};
 
 use crate::{
@@ -74,7 +74,10 @@ async fn build_with(
         bail!("project `{}` is already being worked on", project.id);
     };
     let mut summary = follow(engine, &project.id, &run).await?;
-    if let Some(out) = &new.out {
+    // What a failed run leaves stays in the data folder, where it can be continued.
+    if let Some(out) = &new.out
+        && summary.status == RunStatus::Completed.as_str()
+    {
         engine
             .export(&project.id, out)
             .await

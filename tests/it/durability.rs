@@ -1,0 +1,70 @@
+//! What a crash leaves: nothing lost, nothing paid twice.
+
+use std::time::Duration;
+
+use crate::host::Data;
+
+/// Every model call a run made, from the ledger: what was finished is there exactly once.
+const CALLS: &str = "SELECT count(*) FROM ledger";
+
+#[tokio::test]
+async fn a_host_that_is_killed_continues_its_run_and_repeats_no_finished_model_call() {
+    let request = "a club with members, events and payments";
+    let undisturbed = Data::new();
+    let server = undisturbed.serve().await;
+    let id = server.start(request).await;
+    server.wait_for(&id, "completed").await;
+    let calls = undisturbed.count(CALLS).await;
+    assert!(calls > 8, "{calls}");
+
+    let data = Data::new();
+    let mut server = data.serve().await;
+    let id = server.start(request).await;
+    // Killed again and again, each time a little further on.
+    let mut seen = 0;
+    let mut kills = 0;
+    while seen < calls {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let now = data.count(CALLS).await;
+        if now > seen {
+            seen = now;
+            if seen % 3 == 1 {
+                server.kill().await;
+                kills += 1;
+                assert_eq!(data.count(CALLS).await, data.count("SELECT count(*) FROM journal WHERE call LIKE '%complete%'").await);
+                server = data.serve().await;
+            }
+        }
+        let (_, project) = server.get(&format!("/api/projects/{id}")).await;
+        if project["status"] == "completed" {
+            break;
+        }
+        assert_ne!(project["status"], "failed", "{project}");
+    }
+    assert!(kills >= 2, "the run was too quick to be disturbed");
+    server.wait_for(&id, "completed").await;
+    assert_eq!(data.count(CALLS).await, calls, "a finished call was paid again");
+    assert_eq!(data.count("SELECT count(*) FROM runs").await, 1, "continued, not started anew");
+    let (_, files) = server.get(&format!("/api/workspace/{id}/files")).await;
+    assert!(files.as_array().unwrap().len() > 5);
+}
+
+#[tokio::test]
+async fn audit_state_001_what_was_known_before_a_restart_is_known_after_it() {
+    let data = Data::new();
+    let server = data.serve().await;
+    let id = server.start("a book club with books and meetings").await;
+    let (_, before) = server.get(&format!("/api/projects/{id}")).await;
+    server.kill().await;
+
+    let server = data.serve().await;
+    let (status, after) = server.get(&format!("/api/projects/{id}")).await;
+    assert_eq!(status, 200);
+    assert_eq!(after["description"], before["description"]);
+    // The run is still known as running: a second start does not make a second one.
+    let path = format!("/api/workspace/{id}/generate/backend");
+    let (_, answer) = server.post(&path, &serde_json::json!({ "description": "x" })).await;
+    assert_eq!(answer["already_running"], true, "{answer}");
+    server.wait_for(&id, "completed").await;
+    assert_eq!(data.count("SELECT count(*) FROM runs").await, 1);
+}

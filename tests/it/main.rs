@@ -1,0 +1,22 @@
+//! Black-box tests: the real binary, real components, real SQLite, real sockets.
+//!
+//! A test is named as a sentence about behaviour; `audit_*` tests show that a finding of the
+//! audits cannot come back (design §11).
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests fail loudly and see the environment they are given"
+)]
+
+mod api;
+mod audit;
+mod bad_input;
+mod durability;
+mod host;
+mod main_job;
+mod plugins;
+mod tidy;
