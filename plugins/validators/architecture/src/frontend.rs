@@ -63,7 +63,7 @@ pub(crate) fn check(file: &File, findings: &mut Vec<Finding>) {
                 "architecture.direct-request",
                 "a view talks to the server itself",
             );
-            finding.severity = "warning".to_owned();
+            "warning".clone_into(&mut finding.severity);
             findings.push(finding.with_hint("Go through `src/api`."));
         }
     }

@@ -22,7 +22,7 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
             let mut finding = finding(file, error);
             // A browser skips a rule it does not know; a file that was cut off is another matter.
             if !is_cut(&error.kind) {
-                finding.severity = "warning".to_owned();
+                "warning".clone_into(&mut finding.severity);
             }
             finding
         })

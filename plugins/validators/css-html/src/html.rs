@@ -58,7 +58,8 @@ impl Tags<'_> {
     fn start(&mut self, name: String, offset: usize, closes_itself: bool) {
         let foreign = |name: &str| FOREIGN.contains(&name);
         let inside = foreign(&name) || self.open.iter().any(|open| foreign(&open.name));
-        if !VOID.contains(&name.as_str()) && !(inside && closes_itself) {
+        let is_closed = VOID.contains(&name.as_str()) || (inside && closes_itself);
+        if !is_closed {
             self.open.push(Open { name, offset, closes_itself });
         }
     }

@@ -22,8 +22,9 @@ impl Validator for CssHtml {
     }
 
     fn check(request: CheckRequest) -> Result<CheckReport, Fault> {
-        Ok(CheckReport::per_file(&request.files, |file| {
-            if file.path.ends_with(".css") { css::check(file) } else { html::check(file) }
+        Ok(CheckReport::per_file(&request.files, |file| match file.path.rsplit('.').next() {
+            Some("css") => css::check(file),
+            _ => html::check(file),
         }))
     }
 }

@@ -47,7 +47,7 @@ fn allows_comments(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with("tsconfig")
         || name.starts_with("jsconfig")
-        || name.ends_with(".jsonc")
+        || name.rsplit('.').next() == Some("jsonc")
         || path.starts_with(".vscode/")
         || path.contains("/.vscode/")
 }

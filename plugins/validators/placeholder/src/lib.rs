@@ -46,10 +46,11 @@ impl Kind {
     /// None for files that nobody writes by hand.
     fn of(file: &File) -> Option<Self> {
         let name = file.path.rsplit('/').next().unwrap_or_default();
-        if name.contains("-lock.") || name.ends_with(".lock") || name.ends_with(".svg") {
+        if name.contains("-lock.") {
             return None;
         }
         Some(match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("lock" | "svg") => return None,
             Some("py" | "pyi") => Self::Python,
             Some("js" | "jsx" | "mjs" | "cjs" | "ts" | "tsx" | "mts" | "cts" | "css" | "scss") => {
                 Self::Script

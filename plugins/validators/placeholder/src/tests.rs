@@ -57,7 +57,10 @@ fn good_files_pass() {
             "from typing import Protocol\n\n\nclass P(Protocol):\n    def f(self) -> tuple[int, ...]:\n        ...\n",
         ),
         ("a.py", "x: tuple[int, ...] = (1,)\ny = x[..., 0]\nz = '# ... rest of the code'[1:]\n"),
-        ("a.py", "s = \"it's '''fine''' # here\"\nt = 'a \\'\"\"\" b'\nr = r'\\d'  # it's \"\"\"\n"),
+        (
+            "a.py",
+            "s = \"it's '''fine''' # here\"\nt = 'a \\'\"\"\" b'\nr = r'\\d'  # it's \"\"\"\n",
+        ),
         ("a.py", "# Loading...\n# ... and the same again\nx = 1\n"),
         ("a.py", "# Todo: title, done and a due date\nTODO = 'todo'\n# TODO: cache this\n"),
         (

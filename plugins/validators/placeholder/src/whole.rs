@@ -133,7 +133,7 @@ fn open_fence(text: &str) -> Option<usize> {
             let alone = trimmed.chars().all(|c| c == mark);
             match open {
                 Some((_, opening, least)) if mark == opening && length >= least && alone => {
-                    open = None
+                    open = None;
                 }
                 None if length >= 3 && !trimmed.get(length..)?.contains(mark) => {
                     open = Some((offset, mark, length));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gencode_plugin_sdk::types::{File, Finding};
 use ruff_python_ast::{
-    Alias, Expr, ExprContext, Stmt,
-    visitor::{Visitor, walk_expr, walk_stmt},
+    Alias, Expr, ExprContext, Parameter, Stmt,
+    visitor::{Visitor, walk_expr, walk_parameter, walk_stmt},
 };
 use ruff_text_size::{Ranged, TextSize};
 
@@ -18,8 +18,15 @@ const PACKAGE: &str = "app";
 pub(crate) fn check(modules: &[Module<'_>], findings: &mut Vec<Finding>) {
     let project = Project::of(modules);
     for module in modules.iter().filter(|module| !module.parsed.has_invalid_syntax()) {
-        let mut imports = Imports { file: module.file, project: &project, findings };
-        imports.visit_body(module.parsed.suite());
+        let body = module.parsed.suite();
+        let mut imports =
+            Imports { file: module.file, project: &project, findings, local: BTreeMap::new() };
+        imports.visit_body(body);
+        let mut bound = Bound::default();
+        bound.visit_body(body);
+        let local = std::mem::take(&mut imports.local);
+        let local = local.into_iter().filter(|(name, _)| !bound.0.contains(name)).collect();
+        Uses { imports, local }.visit_body(body);
     }
 }
 
@@ -135,6 +142,49 @@ struct Imports<'a> {
     file: &'a File,
     project: &'a Project,
     findings: &'a mut Vec<Finding>,
+    /// Modules of the project by the name they have in this file.
+    local: BTreeMap<String, String>,
+}
+
+/// Names that a file binds otherwise than by importing, at any depth: they may hide a module.
+#[derive(Default)]
+struct Bound(BTreeSet<String>);
+
+impl<'a> Visitor<'a> for Bound {
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if let Expr::Name(name) = expression
+            && name.ctx != ExprContext::Load
+        {
+            self.0.insert(name.id.to_string());
+        }
+        walk_expr(self, expression);
+    }
+
+    fn visit_parameter(&mut self, parameter: &'a Parameter) {
+        self.0.insert(parameter.name.to_string());
+        walk_parameter(self, parameter);
+    }
+}
+
+/// Looks at `models.Task`, where `models` is a module of the project.
+struct Uses<'a> {
+    imports: Imports<'a>,
+    local: BTreeMap<String, String>,
+}
+
+impl<'a> Visitor<'a> for Uses<'_> {
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if let Expr::Attribute(attribute) = expression
+            && let Expr::Name(module) = &*attribute.value
+            && let Some(key) = self.local.get(module.id.as_str())
+            && attribute.ctx == ExprContext::Load
+            && !attribute.attr.starts_with("__")
+            && !self.imports.project.offers(key, &attribute.attr)
+        {
+            self.imports.undefined(&attribute.attr, key, attribute.attr.start());
+        }
+        walk_expr(self, expression);
+    }
 }
 
 impl<'a> Visitor<'a> for Imports<'_> {
@@ -143,7 +193,10 @@ impl<'a> Visitor<'a> for Imports<'_> {
             Stmt::Import(import) => {
                 for alias in &import.names {
                     if is_own(&alias.name) {
-                        self.module(&alias.name, alias.start());
+                        let key = self.module(&alias.name, alias.start());
+                        if let (Some(key), Some(local)) = (key, &alias.asname) {
+                            self.local.insert(local.to_string(), key);
+                        }
                     }
                 }
             }
@@ -203,14 +256,28 @@ impl Imports<'_> {
 
     fn name(&mut self, key: &str, alias: &Alias) {
         let name = alias.name.as_str();
-        if name == "*" || self.project.offers(key, name) {
+        if name == "*" {
             return;
         }
-        let (line, column) = place(self.file, alias.start());
+        if !self.project.offers(key, name) {
+            self.undefined(name, key, alias.start());
+            return;
+        }
+        // A package may define a name that is also a module; then it is not known which is meant.
+        let module = format!("{key}/{name}");
+        let is_defined =
+            self.project.modules.get(key).is_some_and(|names| names.defined.contains(name));
+        if self.project.modules.contains_key(&module) && !is_defined {
+            self.local.insert(alias.asname.as_ref().unwrap_or(&alias.name).to_string(), module);
+        }
+    }
+
+    fn undefined(&mut self, name: &str, key: &str, at: TextSize) {
+        let (line, column) = place(self.file, at);
         let message = format!("`{name}` is not defined in `{key}`");
         self.findings.push(
             Finding::error("python.import-name", &self.file.path, line, column, message)
-                .with_hint("Define it there or import what is defined there."),
+                .with_hint("Define it there or use what is defined there."),
         );
     }
 

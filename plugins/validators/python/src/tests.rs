@@ -119,6 +119,24 @@ fn optional_and_open_imports_pass() {
 }
 
 #[test]
+fn what_is_used_of_a_module_must_be_defined() {
+    let mut files = BASE.to_vec();
+    files.push(("backend/app/routers/tags.py", "from app import models\nimport app.models as m\n\nrouter = models.Task, m.Task\nprint(models.__file__)\n"));
+    files.push((
+        "backend/app/hidden.py",
+        "from app import models\n\n\ndef f(models):\n    return models.anything\n",
+    ));
+    files.push(("backend/app/bad.py", "from app import models\nfrom app.routers import tags as t\n\n\ndef f() -> models.Tag:\n    return t.nothing\n"));
+    assert_eq!(
+        codes(&files),
+        [
+            "python.import-name backend/app/bad.py:5:19",
+            "python.import-name backend/app/bad.py:6:14"
+        ]
+    );
+}
+
+#[test]
 fn a_broken_file_is_not_blamed_on_those_who_import_it() {
     let mut files = BASE.to_vec();
     files.push(("backend/app/routers/tags.py", "class X(:\n"));
