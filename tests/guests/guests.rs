@@ -36,16 +36,27 @@ fn kind(text: &str) -> PluginKind {
 
 /// The `plugin.toml` that the notes describe.
 pub(crate) fn manifest(name: &str, text: &str) -> String {
-    let capabilities = note(text, "capabilities").split(',').map(str::trim);
-    let capabilities: String = capabilities
-        .filter(|name| !name.is_empty())
-        .map(|name| format!("{name} = {{}}\n"))
-        .collect();
-    format!(
-        "id = \"{name}\"\nkind = \"{}\"\nversion = \"0.1.0\"\ncontract = \"0.1.0\"\n\
-         summary = \"A test guest.\"\n[capabilities]\n{capabilities}",
+    let mut toml = format!(
+        "id = \"{name}\"
+kind = \"{}\"
+version = \"0.1.0\"
+contract = \"0.1.0\"
+\
+         summary = \"A test guest.\"
+[capabilities]
+",
         kind(text)
-    )
+    );
+    for capability in note(text, "capabilities").split(',').map(str::trim) {
+        if !capability.is_empty() {
+            toml.push_str(capability);
+            toml.push_str(
+                " = {}
+",
+            );
+        }
+    }
+    toml
 }
 
 fn note<'a>(text: &'a str, name: &str) -> &'a str {

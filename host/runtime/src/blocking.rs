@@ -6,7 +6,6 @@ use crate::host::BoxError;
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, BoxError> {
-    #[expect(clippy::disallowed_methods, reason = "this is the door the rule asks for")]
     let task = tokio::task::spawn_blocking(work);
     task.await.map_err(BoxError::from)
 }

@@ -149,7 +149,7 @@ impl Runtime {
         let result = match ended {
             Err(_) => Err(CallError::Deadline { limit: limits.deadline }),
             Ok(Err(OutOfTime)) => Err(CallError::Cpu { limit: limits.cpu }),
-            Ok(Ok(Err(error))) => Err(verdict(error, store.data_mut())),
+            Ok(Ok(Err(error))) => Err(verdict(&error, store.data_mut())),
             Ok(Ok(Ok(value))) => Ok(value),
         };
         tracing::debug!(
@@ -203,7 +203,7 @@ async fn surround(state: &mut CallState) -> wasmtime::Result<()> {
 }
 
 /// Says why a call failed. By the types of errors, never by their text.
-fn verdict(error: wasmtime::Error, state: &mut CallState) -> CallError {
+fn verdict(error: &wasmtime::Error, state: &mut CallState) -> CallError {
     let limits = *state.limits();
     if let Some(ending) = state.take_ending() {
         return ending;
@@ -226,10 +226,10 @@ fn verdict(error: wasmtime::Error, state: &mut CallState) -> CallError {
     let message = || cut(&format!("{:#}", error.root_cause()), 4_096).to_owned();
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => {
-            CallError::Panic { message: state.last_error().unwrap_or_else(|| location(&error)) }
+            CallError::Panic { message: state.last_error().unwrap_or_else(|| location(error)) }
         }
-        Some(_) => CallError::Trap { message: format!("{} in {}", message(), location(&error)) },
-        None if is_untyped(&error) => CallError::Garbage { message: message() },
+        Some(_) => CallError::Trap { message: format!("{} in {}", message(), location(error)) },
+        None if is_untyped(error) => CallError::Garbage { message: message() },
         // What is left of the errors of lifting is the one whose type Wasmtime keeps to itself:
         // more data than `set_hostcall_fuel` allows. A test for each side pins this down. With a
         // backtrace the guest was in the middle of a host call; without, it had returned.

@@ -1,7 +1,7 @@
 //! What can be seen in a component without compiling it.
 
 use gencode_core::plugin::{Capability, Manifest};
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentTypeRef, Parser, Payload};
 
 use crate::error::LoadError;
 
@@ -118,7 +118,11 @@ impl<'a> Parts<'a> {
                 }
                 Payload::ComponentImportSection(imports) if depth == 0 => {
                     for import in imports {
-                        parts.imports.push(import.map_err(broken)?.name.name.to_owned());
+                        let import = import.map_err(broken)?;
+                        // Types that a world `use`s stand here too, but import nothing.
+                        if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                            parts.imports.push(import.name.name.to_owned());
+                        }
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 0 => {
@@ -153,10 +157,8 @@ pub(crate) fn check_imports(outline: &Outline, allow_wasi: bool) -> Result<(), L
             "is not allowed here: core plugins import nothing but `gencode:plugin`"
         } else if import.starts_with("wasi:") {
             "is not of WASI 0.2, the only version this host has"
-        } else if import.contains('/') {
-            "this host does not have"
         } else {
-            continue; // a type or a function of the world itself; the contract check knows them
+            "this host does not have"
         };
         return Err(LoadError::Import { import: import.clone(), reason: reason.to_owned() });
     }

@@ -71,11 +71,11 @@ pub(crate) fn check(bytes: &[u8], kind: PluginKind) -> Result<(), LoadError> {
     let world = contract.world(kind).map_err(LoadError::Link)?;
     let decoded =
         wit_component::decode(bytes).map_err(|error| LoadError::NotWasm(chain(&error)))?;
-    let DecodedWasm::Component(theirs, their_world) = decoded else {
+    let DecodedWasm::Component(theirs, id) = decoded else {
         return Err(LoadError::NotWasm("a WIT package, not a component".into()));
     };
     let ours = contract.resolve.worlds.get(world);
-    let theirs_world = theirs.worlds.get(their_world);
+    let theirs_world = theirs.worlds.get(id);
     let (Some(ours), Some(theirs_world)) = (ours, theirs_world) else {
         return Err(LoadError::Link("a world without an entry".into()));
     };
@@ -182,7 +182,7 @@ impl Pair<'_> {
     }
 
     fn types(&self, ours: &Type, theirs: &Type) -> Option<String> {
-        match (self.kind(self.ours, ours), self.kind(self.theirs, theirs)) {
+        match (definition(self.ours, ours), definition(self.theirs, theirs)) {
             (Some((name, ours)), Some((_, theirs))) => {
                 let difference = self.kinds(ours, theirs)?;
                 Some(match name {
@@ -196,20 +196,6 @@ impl Pair<'_> {
                 describe(ours, ours_kind.map(|(_, kind)| kind)),
                 describe(theirs, theirs_kind.map(|(_, kind)| kind))
             )),
-        }
-    }
-
-    /// Definition behind a type, through its aliases; none for a primitive.
-    fn kind<'r>(
-        &self,
-        resolve: &'r Resolve,
-        ty: &Type,
-    ) -> Option<(Option<&'r str>, &'r TypeDefKind)> {
-        let Type::Id(id) = ty else { return None };
-        let definition = resolve.types.get(*id)?;
-        match &definition.kind {
-            TypeDefKind::Type(alias) => self.kind(resolve, alias),
-            kind => Some((definition.name.as_deref(), kind)),
         }
     }
 
@@ -283,6 +269,16 @@ impl Pair<'_> {
             (Some(ours), Some(theirs)) => self.types(ours, theirs),
             _ => Some("one side has a value, the other has none".to_owned()),
         }
+    }
+}
+
+/// Definition behind a type, through its aliases; none for a primitive.
+fn definition<'a>(resolve: &'a Resolve, ty: &Type) -> Option<(Option<&'a str>, &'a TypeDefKind)> {
+    let Type::Id(id) = ty else { return None };
+    let found = resolve.types.get(*id)?;
+    match &found.kind {
+        TypeDefKind::Type(alias) => definition(resolve, alias),
+        kind => Some((found.name.as_deref(), kind)),
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn start(lane: Lane) -> Result<(Engine, Allocation), StartError> {
 
 /// Moves the epoch of one engine, and ends with it. One thread per engine, never one per call:
 /// that cost others two to three orders of magnitude (wasmtime issue 11814).
-fn tick(engine: EngineWeak) -> std::io::Result<()> {
+pub(crate) fn tick(engine: EngineWeak) -> std::io::Result<()> {
     thread::Builder::new().name("gencode-epoch".to_owned()).spawn(move || {
         loop {
             thread::sleep(TICK);

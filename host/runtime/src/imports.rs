@@ -186,13 +186,6 @@ impl clock::Host for CallState {
 
 impl random::Host for CallState {
     async fn bytes(&mut self, length: u32) -> Reply<Vec<u8>> {
-        if length > 4_096 {
-            return Ok(Err(HostError {
-                code: "limit".to_owned(),
-                message: "`random.bytes` gives at most 4,096 bytes".to_owned(),
-                retryable: false,
-            }));
-        }
         let reply = CallState::ask(self, HostCall::Random { length }).await?;
         self.take(reply, |reply| match reply {
             HostReply::Bytes(bytes) if u32::try_from(bytes.len()) == Ok(length) => Some(bytes),

@@ -9,6 +9,8 @@
 //! **Invariant:** nothing of one call is visible to another: each has a store of its own, and
 //! pooled memory is zeroed. *Checked by `tests/it/hostile.rs`.*
 
+#[doc(hidden)]
+pub mod bare;
 mod bindings;
 mod blocking;
 mod cache;

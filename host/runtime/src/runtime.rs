@@ -67,8 +67,9 @@ pub struct Runtime {
 impl Runtime {
     /// Starts the engine and opens the cache. Reads and writes a few small files.
     pub fn new(config: RuntimeConfig) -> Result<Self, StartError> {
-        let (engine, allocation) = engine::start(config.lane)?;
-        let cache = Arc::new(Cache::open(&config.cache_dir, &engine)?);
+        let RuntimeConfig { cache_dir, allow_wasi, compile_permits, lane } = config;
+        let (engine, allocation) = engine::start(lane)?;
+        let cache = Arc::new(Cache::open(&cache_dir, &engine)?);
         let failed = |error: wasmtime::Error| StartError::Engine(error.into());
         let mut core = Linker::new(&engine);
         imports::add_to_linker(&mut core).map_err(failed)?;
@@ -76,13 +77,13 @@ impl Runtime {
         wasmtime_wasi::p2::add_to_linker_async(&mut wasi).map_err(failed)?;
         Ok(Self {
             engine,
-            lane: config.lane,
+            lane,
             allocation,
-            allow_wasi: config.allow_wasi,
+            allow_wasi,
             core,
             wasi,
             cache,
-            compiling: Semaphore::new(config.compile_permits.max(1)),
+            compiling: Semaphore::new(compile_permits.max(1)),
             slots: [const { Semaphore::const_new(SLOTS_PER_KIND) }; 3],
         })
     }

@@ -22,6 +22,9 @@ use crate::{
     wasi::Wasi,
 };
 
+/// Most bytes that one call of `random.bytes` gives.
+const MAX_RANDOM_BYTES: u32 = 4_096;
+
 /// Data of a store.
 pub(crate) struct CallState {
     pub(crate) sink: Arc<Sink>,
@@ -117,7 +120,7 @@ impl CallState {
             return Ok(Err(denied(capability)));
         }
         self.count_call()?;
-        if let Some(refusal) = self.count_use(capability) {
+        if let Some(refusal) = improper(&call).or_else(|| self.count_use(capability)) {
             return Ok(Err(refusal));
         }
         self.charge(json_bytes(&call))?;
@@ -193,6 +196,21 @@ impl CallState {
 #[derive(Debug, thiserror::Error)]
 #[error("the engine's reply does not fit the host call")]
 struct WrongReply;
+
+/// What the types of the contract cannot say.
+fn improper(call: &HostCall) -> Option<HostError> {
+    let (code, message) = match call {
+        HostCall::Random { length } if *length > MAX_RANDOM_BYTES => {
+            ("limit", format!("`random.bytes` gives at most {MAX_RANDOM_BYTES} bytes"))
+        }
+        // The journal is JSON, which has no such numbers.
+        HostCall::Complete(request) if !request.temperature.is_finite() => {
+            ("invalid", "`temperature` is not a number".to_owned())
+        }
+        _ => return None,
+    };
+    Some(HostError { code: code.to_owned(), message, retryable: false })
+}
 
 fn denied(capability: Capability) -> HostError {
     HostError {

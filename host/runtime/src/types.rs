@@ -1,6 +1,6 @@
 //! The records of the contract (`wit/`), by name.
 //!
-//! They are plain data and (de)serialise with `serde`: records as objects with snake_case keys,
+//! They are plain data and (de)serialise with `serde`: records as objects with `snake_case` keys,
 //! variants and results as `{"Case": value}`. The engine journals host calls in this form.
 
 pub use crate::bindings::handler::gencode::plugin::{

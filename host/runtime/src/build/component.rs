@@ -88,7 +88,7 @@ fn encode(core_module: &[u8]) -> Result<Vec<u8>, BuildError> {
         };
         for import in imports.into_imports() {
             let module = import.map_err(|error| BuildError::Encode(error.into()))?.module;
-            if module.starts_with("wasi") {
+            if module.starts_with("wasi_") {
                 return Err(BuildError::Wasi { module: module.to_owned() });
             }
         }

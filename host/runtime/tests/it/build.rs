@@ -9,7 +9,7 @@ use gencode_runtime::build::{
 
 use crate::{
     guests::{guest, manifest},
-    support::{TestHost, agent_request, call, world},
+    support::{TestHost, ask, call, world},
 };
 
 const GOOD: &str = include_str!("../../../../tests/guests/good.wat");
@@ -40,7 +40,11 @@ fn what_cannot_become_a_plugin_says_why() {
     assert!(matches!(error, BuildError::Encode(_)), "{error}");
     let wasi = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))))"#;
     let error = build(wasi, &toml, kind);
-    assert!(error.to_string().contains("imports `wasi_snapshot_preview1`: build for `wasm32-unknown-unknown`"));
+    assert!(
+        error
+            .to_string()
+            .contains("imports `wasi_snapshot_preview1`: build for `wasm32-unknown-unknown`")
+    );
 }
 
 fn write(path: &Path, text: &str) {
@@ -49,7 +53,9 @@ fn write(path: &Path, text: &str) {
 }
 
 fn plugin_toml(id: &str, kind: &str) -> String {
-    format!("id = \"{id}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\ncontract = \"0.1.0\"\nsummary = \"A test.\"\n")
+    format!(
+        "id = \"{id}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\ncontract = \"0.1.0\"\nsummary = \"A test.\"\n"
+    )
 }
 
 #[test]
@@ -58,7 +64,10 @@ fn plugins_are_found_below_the_folders_that_are_named() {
     let root = dir.path();
     write(&root.join("Cargo.toml"), "[workspace]\nmembers = [\"*/*\"]\n");
     for (place, id, kind) in [("agents/b", "b", "agent"), ("validators/a", "a", "validator")] {
-        write(&root.join(place).join("Cargo.toml"), &format!("[package]\nname = \"plugin-{id}\"\n"));
+        write(
+            &root.join(place).join("Cargo.toml"),
+            &format!("[package]\nname = \"plugin-{id}\"\n"),
+        );
         write(&root.join(place).join("plugin.toml"), &plugin_toml(id, kind));
     }
     write(&root.join("target/c/Cargo.toml"), "[package]\nname = \"c\"\n");
@@ -87,7 +96,10 @@ fn plugin_crate(root: &Path, id: &str, body: &str) {
              [lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n"
         ),
     );
-    write(&root.join("plugin.toml"), &format!("{}[capabilities]\nmemory = {{}}\n", plugin_toml(id, "agent")));
+    write(
+        &root.join("plugin.toml"),
+        &format!("{}[capabilities]\nmemory = {{}}\n", plugin_toml(id, "agent")),
+    );
     // What `wit-bindgen` writes: the section that says which world this is.
     let module = embed_world(&wat::parse_str("(module)").unwrap(), PluginKind::Agent).unwrap();
     let mut section = None;
@@ -124,8 +136,9 @@ async fn a_crate_becomes_a_plugin_that_runs() {
     let root = dir.path().join("mine");
     plugin_crate(&root, "mine", BODY);
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-    let options = BuildOptions { toolchain: Some(repository), ..BuildOptions::new(dir.path().join("out")) };
-    let build = |options: &BuildOptions| build_dirs(&[root.clone()], options);
+    let options =
+        BuildOptions { toolchain: Some(repository), ..BuildOptions::new(dir.path().join("out")) };
+    let build = |options: &BuildOptions| build_dirs(std::slice::from_ref(&root), options);
     let report = match build(&options) {
         Ok(report) => report,
         Err(BuildError::NoTarget) => {
@@ -146,7 +159,7 @@ async fn a_crate_becomes_a_plugin_that_runs() {
     let world = world();
     let loaded = world.runtime.load(bytes).await.unwrap();
     assert!(loaded.imports.iter().all(|import| import.starts_with("gencode:plugin/")));
-    let answer = world.runtime.call_agent(&loaded, call(&loaded, TestHost::silent()), &agent_request());
+    let answer = ask(&world.runtime, &loaded, call(&loaded, TestHost::silent()));
     assert!(answer.await.unwrap().is_ok());
 
     assert!(!build(&options).unwrap().plugins[0].rebuilt, "nothing has changed");

@@ -12,7 +12,7 @@ use wit_parser::{Resolve, SizeAlign, Type, WorldItem, abi::AbiVariant, abi::Wasm
 
 use crate::{
     guests::{from_text, guest, manifest},
-    support::{TestHost, agent_request, call, run, step_request, world},
+    support::{TestHost, ask, call, run, step_request, world},
 };
 
 /// A function of the contract that a handler can import.
@@ -129,7 +129,11 @@ async fn every_import_without_a_grant_is_denied() {
     denied.dedup();
     denied.sort();
     let all = Capability::ALL.into_iter().collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(denied.into_iter().collect::<std::collections::BTreeSet<_>>(), all, "each is audited");
+    assert_eq!(
+        denied.into_iter().collect::<std::collections::BTreeSet<_>>(),
+        all,
+        "each is audited"
+    );
 }
 
 #[tokio::test]
@@ -137,7 +141,7 @@ async fn the_host_answers_and_errors_reach_the_guest() {
     let world = world();
     let plugin = world.runtime.load(guest("ask-memory")).await.unwrap();
     let host = TestHost::new(|_, _| Ok(Ok(HostReply::Value(None))));
-    let answer = world.runtime.call_agent(&plugin, call(&plugin, Arc::clone(&host)), &agent_request());
+    let answer = ask(&world.runtime, &plugin, call(&plugin, Arc::clone(&host)));
     assert!(answer.await.unwrap().is_ok());
     assert_eq!(*host.calls.lock().unwrap(), [(0, HostCall::MemoryGet { key: "key".to_owned() })]);
 
@@ -147,36 +151,50 @@ async fn the_host_answers_and_errors_reach_the_guest() {
         retryable: true,
     };
     let host = TestHost::new(move |_, _| Ok(Err(refuse())));
-    let answer = world.runtime.call_agent(&plugin, call(&plugin, host), &agent_request());
+    let answer = ask(&world.runtime, &plugin, call(&plugin, host));
     let fault = answer.await.unwrap().unwrap_err();
-    assert_eq!((fault.code.as_str(), fault.message.as_str(), fault.retryable), ("unavailable", "the store is full", true));
+    assert_eq!(
+        (fault.code.as_str(), fault.message.as_str(), fault.retryable),
+        ("unavailable", "the store is full", true)
+    );
 
     let host = TestHost::silent();
     let mut ungranted = call(&plugin, Arc::clone(&host));
     ungranted.grants = Grants::default();
-    let fault = world.runtime.call_agent(&plugin, ungranted, &agent_request()).await.unwrap().unwrap_err();
-    assert_eq!((fault.code.as_str(), fault.message.as_str()), ("denied", "`memory` is not granted to this plugin"));
+    let fault = ask(&world.runtime, &plugin, ungranted).await.unwrap().unwrap_err();
+    assert_eq!(
+        (fault.code.as_str(), fault.message.as_str()),
+        ("denied", "`memory` is not granted to this plugin")
+    );
     assert_eq!(*host.denied.lock().unwrap(), [Capability::Memory]);
 }
 
 #[tokio::test]
 async fn a_capability_can_be_limited_to_a_number_of_calls() {
     // Asks four times; the fault is what it was told the last time.
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/ask-memory.wat")).unwrap();
+    let text = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/guests/ask-memory.wat"
+    ))
+    .unwrap();
     let once = "(call $get (i32.const 2048) (i32.const 3) (i32.const 4096))";
     assert!(text.contains(once));
     let text = text.replace(once, &once.repeat(4));
     let kind = PluginKind::Agent;
-    let module = text.replace("(; prelude ;)", include_str!("../../../../tests/guests/prelude.wat"));
+    let module =
+        text.replace("(; prelude ;)", include_str!("../../../../tests/guests/prelude.wat"));
     let module = embed_world(&wat::parse_str(module).unwrap(), kind).unwrap();
     let toml = manifest("asks", &text).replace("memory = {}", "memory = { max-calls = 3 }");
     let component = componentize(&module, &toml, kind, WasiImports::Refuse).unwrap();
     let world = world();
     let plugin = world.runtime.load(component).await.unwrap();
     let host = TestHost::new(|_, _| Ok(Ok(HostReply::Value(None))));
-    let answer = world.runtime.call_agent(&plugin, call(&plugin, Arc::clone(&host)), &agent_request());
+    let answer = ask(&world.runtime, &plugin, call(&plugin, Arc::clone(&host)));
     let fault = answer.await.unwrap().unwrap_err();
-    assert_eq!((fault.code.as_str(), fault.message.as_str()), ("limit", "`memory` may be called 3 times per call"));
+    assert_eq!(
+        (fault.code.as_str(), fault.message.as_str()),
+        ("limit", "`memory` may be called 3 times per call")
+    );
     let seen: Vec<_> = host.calls.lock().unwrap().iter().map(|(seq, _)| *seq).collect();
     assert_eq!(seen, [0, 1, 2]);
 }
@@ -189,7 +207,29 @@ async fn a_call_that_may_make_no_host_calls_makes_none() {
     let limits = CallLimits { host_calls: 0, ..CallLimits::of_kind(manifest.kind) };
     let host = TestHost::silent();
     let none = Call { grants: Grants::meet(manifest, None), limits, host };
-    assert_eq!(run(&world, &plugin, none).await.unwrap_err().to_string(), "limit of 0 host calls reached");
+    assert_eq!(
+        run(&world, &plugin, none).await.unwrap_err().to_string(),
+        "limit of 0 host calls reached"
+    );
+}
+
+#[tokio::test]
+async fn what_the_types_cannot_say_is_checked_by_the_host() {
+    let text = r#";; kind: agent
+;; capabilities: random
+(module
+  (import "gencode:plugin/random@0.1.0" "bytes" (func $bytes (param i32 i32)))
+  (; prelude ;)
+  (func (export "run") (param i32) (result i32)
+    (call $bytes (i32.const 4097) (i32.const 4096))
+    (i32.store8 (i32.const 1024) (i32.load8_u (i32.const 4096)))
+    (memory.copy (i32.const 1032) (i32.const 4100) (i32.const 17))
+    (i32.const 1024)))"#;
+    let world = world();
+    let plugin = world.runtime.load(from_text("dice", text)).await.unwrap();
+    let host = TestHost::silent();
+    let fault = ask(&world.runtime, &plugin, call(&plugin, host)).await.unwrap().unwrap_err();
+    assert_eq!(fault.message, "`random.bytes` gives at most 4096 bytes");
 }
 
 #[test]

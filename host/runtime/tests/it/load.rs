@@ -10,7 +10,7 @@ use wit_parser::{Resolve, SourceMap};
 
 use crate::{
     guests::{from_text, guest, manifest},
-    support::{TestHost, call, check_request, run, runtime, world},
+    support::{TestHost, call, check, check_request, run, runtime, world},
 };
 
 const GOOD: &str = include_str!("../../../../tests/guests/good.wat");
@@ -38,7 +38,7 @@ async fn machine_code_comes_from_the_cache_the_second_time() {
     let other = runtime(world.cache.path());
     let plugin = other.load(guest("good")).await.unwrap();
     assert!(plugin.from_cache);
-    let report = other.call_validator(&plugin, call(&plugin, TestHost::silent()), &check_request());
+    let report = check(&other, &plugin);
     assert!(report.await.unwrap().is_ok());
 }
 
@@ -54,7 +54,9 @@ async fn machine_code_that_is_not_ours_is_not_used() {
         bytes
     };
     // The layout, the MAC, the first and the last byte of the code, half a file, none at all.
-    for bytes in [flip(0), flip(8), flip(40), flip(good.len() - 1), good[..good.len() / 2].to_vec(), vec![]] {
+    for bytes in
+        [flip(0), flip(8), flip(40), flip(good.len() - 1), good[..good.len() / 2].to_vec(), vec![]]
+    {
         fs::write(&file, &bytes).unwrap();
         let plugin = world.runtime.load(guest("good")).await.unwrap();
         assert!(!plugin.from_cache);
@@ -80,7 +82,8 @@ async fn machine_code_of_another_plugin_or_host_is_not_used() {
     assert!(!other.runtime.load(guest("good")).await.unwrap().from_cache, "another host's key");
 
     fs::write(world.cache.path().join("key"), "short").unwrap();
-    let error = Runtime::new(gencode_runtime::RuntimeConfig::new(world.cache.path())).err().unwrap();
+    let error =
+        Runtime::new(gencode_runtime::RuntimeConfig::new(world.cache.path())).err().unwrap();
     assert!(error.to_string().contains("does not hold 32 bytes"), "{error}");
 }
 
@@ -123,11 +126,19 @@ async fn what_is_not_a_plugin_is_refused_in_words() {
     for (bytes, code, says) in [
         (vec![], "not-wasm", "not a WebAssembly component"),
         (b"#!/bin/sh\necho hello\n".to_vec(), "not-wasm", "not a WebAssembly component"),
-        (module, "core-module", "a core module, not a component; build it with `gencode plugin build`"),
+        (
+            module,
+            "core-module",
+            "a core module, not a component; build it with `gencode plugin build`",
+        ),
         (component.clone(), "no-manifest", "has no section `gencode:manifest`"),
         (with_manifest(b"\xff"), "no-manifest", "is not text"),
         (with_manifest(b"id = 3"), "manifest", "the manifest is refused"),
-        (with_manifest(toml.as_bytes()), "missing-export", "a plugin of kind `validator` must export `describe`"),
+        (
+            with_manifest(toml.as_bytes()),
+            "missing-export",
+            "a plugin of kind `validator` must export `describe`",
+        ),
         (cut, "not-wasm", "not a WebAssembly component"),
         (huge, "too-large", "has 67108872 bytes; the limit is 67108864"),
     ] {
@@ -137,6 +148,9 @@ async fn what_is_not_a_plugin_is_refused_in_words() {
     }
     assert!(cached(&world.cache).is_empty());
 }
+
+/// Replaced text of the contract, the module, the code of the error and a part of its sentence.
+type Case<'a> = (&'a [(&'a str, &'a str)], String, &'a str, &'a str);
 
 /// A validator built against the contract with some of its text replaced.
 fn built_against(replace: &[(&str, &str)], module: &str) -> Vec<u8> {
@@ -156,7 +170,8 @@ fn built_against(replace: &[(&str, &str)], module: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_group(map.parse().map_err(|(_, error)| error).unwrap()).unwrap();
     let world = resolve.select_world(&[package], Some("validator")).unwrap();
-    let text = module.replace("(; prelude ;)", include_str!("../../../../tests/guests/prelude.wat"));
+    let text =
+        module.replace("(; prelude ;)", include_str!("../../../../tests/guests/prelude.wat"));
     let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let mut component =
@@ -173,9 +188,10 @@ async fn a_plugin_for_another_contract_is_refused_in_words() {
     assert!(world.runtime.load(built_against(&[], GOOD)).await.is_ok());
     let log = r#"(import "gencode:plugin/log@0.1.0" "write" (func (param i32 i32 i32 i32)))"#;
     let logging = GOOD.replace("(; prelude ;)", &format!("{log}\n(; prelude ;)"));
-    let importing = |import: &str| GOOD.replace("(; prelude ;)", &format!("{import}\n(; prelude ;)"));
+    let importing =
+        |import: &str| GOOD.replace("(; prelude ;)", &format!("{import}\n(; prelude ;)"));
     let check = "export check: func(request: check-request) -> result<check-report, fault>;";
-    let cases: [(&[(&str, &str)], String, &str, &str); 8] = [
+    let cases: [Case; 8] = [
         (
             &[("repaired: list<file>,", "fixed: list<file>,")],
             GOOD.to_owned(),
@@ -183,7 +199,10 @@ async fn a_plugin_for_another_contract_is_refused_in_words() {
             "`check` differs from the contract: result: record `check-report`: field `repaired` is missing",
         ),
         (
-            &[("findings: list<finding>,\n        /// Better", "findings: list<string>,\n        /// Better")],
+            &[(
+                "findings: list<finding>,\n        /// Better",
+                "findings: list<string>,\n        /// Better",
+            )],
             GOOD.to_owned(),
             "contract",
             "record `check-report`: field `findings`: the contract has record, the component string",
@@ -214,7 +233,10 @@ async fn a_plugin_for_another_contract_is_refused_in_words() {
             "a plugin of kind `validator` must export `check`; this component does not",
         ),
         (
-            &[("write: func(level: string, message: string);", "write: func(level: string, text: string);")],
+            &[(
+                "write: func(level: string, message: string);",
+                "write: func(level: string, text: string);",
+            )],
             logging,
             "contract",
             "`gencode:plugin/log@0.1.0#write` differs from the contract: parameter `text` is called `message`",

@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use gencode_core::plugin::{Capability, Grants, PluginKind};
 use gencode_runtime::{
-    Call, CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel, Plugin, Runtime,
+    Call, CallError, CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel, Plugin, Runtime,
     RuntimeConfig,
-    types::{AgentRequest, CheckRequest, HostError, RunContext, StepRequest},
+    types::{
+        AgentAnswer, AgentRequest, CheckReport, CheckRequest, Fault, HostError, RunContext,
+        StepRequest,
+    },
 };
 
 pub(crate) type Answer = Result<Result<HostReply, HostError>, HostFailure>;
+
+type Answering = dyn Fn(u64, &HostCall) -> Answer + Send + Sync;
 
 /// A runtime with a cache of its own.
 pub(crate) struct World {
@@ -29,7 +34,7 @@ pub(crate) fn runtime(cache: &std::path::Path) -> Arc<Runtime> {
 
 /// Answers host calls with a function and remembers what it saw.
 pub(crate) struct TestHost {
-    answer: Box<dyn Fn(u64, &HostCall) -> Answer + Send + Sync>,
+    answer: Box<Answering>,
     pub(crate) calls: Mutex<Vec<(u64, HostCall)>>,
     pub(crate) lines: Mutex<Vec<(LogLevel, String)>>,
     pub(crate) denied: Mutex<Vec<Capability>>,
@@ -117,11 +122,7 @@ pub(crate) fn step_request() -> StepRequest {
 }
 
 /// Calls a plugin of any kind; what it answers does not matter, only how the call ends.
-pub(crate) async fn run(
-    world: &World,
-    plugin: &Plugin,
-    call: Call,
-) -> Result<(), gencode_runtime::CallError> {
+pub(crate) async fn run(world: &World, plugin: &Plugin, call: Call) -> Result<(), CallError> {
     match plugin.manifest.kind {
         PluginKind::Agent => {
             world.runtime.call_agent(plugin, call, &agent_request()).await.map(drop)
@@ -133,4 +134,21 @@ pub(crate) async fn run(
             world.runtime.call_validator(plugin, call, &check_request()).await.map(drop)
         }
     }
+}
+
+/// Calls an agent.
+pub(crate) async fn ask(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    call: Call,
+) -> Result<Result<AgentAnswer, Fault>, CallError> {
+    runtime.call_agent(plugin, call, &agent_request()).await
+}
+
+/// Calls a validator that asks for nothing.
+pub(crate) async fn check(
+    runtime: &Runtime,
+    plugin: &Plugin,
+) -> Result<Result<CheckReport, Fault>, CallError> {
+    runtime.call_validator(plugin, call(plugin, TestHost::silent()), &check_request()).await
 }

@@ -12,7 +12,7 @@ use wit_parser::Resolve;
 
 use crate::{
     guests::manifest,
-    support::{TestHost, agent_request, call, run, world},
+    support::{TestHost, ask, call, run, world},
 };
 
 /// The part of WASI that the guest uses.
@@ -133,7 +133,7 @@ async fn the_world_of_wasi_is_empty_and_its_clock_and_dice_are_journaled() {
     let mut codes = Vec::new();
     for seed in [1, 1, 2] {
         let host = journal(seed);
-        let answer = world.runtime.call_agent(&plugin, call(&plugin, Arc::clone(&host)), &agent_request());
+        let answer = ask(&world.runtime, &plugin, call(&plugin, Arc::clone(&host)));
         let code = answer.await.unwrap().unwrap_err().code;
         assert_eq!(code[..16], letters(1_800_000_000));
         codes.push(code);
@@ -155,7 +155,7 @@ async fn without_grants_clock_and_dice_are_constants() {
     for _ in 0..2 {
         let mut ungranted = call(&plugin, TestHost::silent());
         ungranted.grants = Grants::default();
-        let answer = world.runtime.call_agent(&plugin, ungranted, &agent_request()).await;
+        let answer = ask(&world.runtime, &plugin, ungranted).await;
         codes.push(answer.unwrap().unwrap_err().code);
     }
     assert_eq!(codes[0][..16], letters(0));
@@ -188,7 +188,10 @@ async fn core_plugins_may_not_import_wasi() {
     let config = RuntimeConfig { allow_wasi: false, ..RuntimeConfig::new(dir.path()) };
     let error = Runtime::new(config).unwrap().load(component("")).await.unwrap_err();
     assert_eq!(error.code(), "import");
-    assert!(error.to_string().contains("core plugins import nothing but `gencode:plugin`"), "{error}");
+    assert!(
+        error.to_string().contains("core plugins import nothing but `gencode:plugin`"),
+        "{error}"
+    );
 }
 
 #[test]
