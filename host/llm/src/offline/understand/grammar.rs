@@ -1,0 +1,488 @@
+//! From tokens to phrases: which words are nouns, which are verbs, and what joins them.
+
+use super::super::model::FieldKind;
+use super::knowledge::knowledge;
+use super::lexicon::{VerbForm, lexicon};
+use super::text::{Flags, Mark, Number, Token};
+
+/// How two phrases hang together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    With,
+    Has,
+    Belongs,
+    Tagged,
+    Of,
+    For,
+    ForEach,
+    In,
+    To,
+    From,
+    By,
+    Between,
+}
+
+/// Article or number before a noun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Det {
+    #[default]
+    None,
+    One,
+    Definite,
+    Each,
+    Many,
+}
+
+/// A word of a noun phrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// Singular, English where known.
+    pub(super) key: String,
+    pub(super) surface: String,
+    pub(super) plural: bool,
+    pub(super) app: bool,
+}
+
+/// A noun with what describes it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Phrase {
+    pub(super) words: Vec<Word>,
+    pub(super) det: Det,
+    pub(super) flags: Flags,
+    pub(super) values: Vec<String>,
+    pub(super) kind: Option<FieldKind>,
+    pub(super) possessive: bool,
+    /// An adjective or a participle stood before the noun.
+    pub(super) described: bool,
+}
+
+/// An element of a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Item {
+    Phrase(Phrase),
+    Verb(String),
+    Link(Link),
+    And,
+    Comma,
+    Colon,
+    Open,
+    Close,
+    Stop,
+    /// who, which, that
+    Relative,
+    /// where, when: a new clause
+    Clause,
+    Modal,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Tag {
+    Noun,
+    App,
+    Adjective,
+    Det(Det),
+    Skip,
+    Item(Item),
+}
+
+/// Groups tokens into phrases and what joins them.
+pub(super) fn items(tokens: &[Token], noun_first: bool) -> Vec<Item> {
+    let mut out: Vec<Item> = Vec::new();
+    let mut phrase = Phrase::default();
+    let mut last = Tag::Item(Item::Stop);
+    let mut skip = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
+        let (tag, extra) = tag(tokens, at, &last, &out);
+        skip = extra;
+        match &tag {
+            Tag::Noun | Tag::App => {
+                phrase.words.push(word(token, tag == Tag::App));
+                merge_notes(&mut phrase, token);
+                if token.possessive {
+                    phrase.possessive = true;
+                    flush(&mut out, &mut phrase, noun_first);
+                }
+            }
+            Tag::Adjective => {
+                adjective(token, &mut phrase, &mut out, tokens.get(at + 1), noun_first)
+            }
+            Tag::Det(det) => {
+                flush(&mut out, &mut phrase, noun_first);
+                phrase.det = *det;
+            }
+            Tag::Skip => {
+                if !phrase.words.is_empty() {
+                    flush(&mut out, &mut phrase, noun_first);
+                }
+            }
+            Tag::Item(item) => {
+                flush(&mut out, &mut phrase, noun_first);
+                out.push(item.clone());
+            }
+        }
+        if tag != Tag::Skip {
+            last = tag;
+        }
+    }
+    flush(&mut out, &mut phrase, noun_first);
+    out
+}
+
+fn merge_notes(phrase: &mut Phrase, token: &Token) {
+    if !token.values.is_empty() {
+        phrase.values.clone_from(&token.values);
+    }
+    phrase.kind = token.kind.or(phrase.kind);
+    phrase.flags.required |= token.flags.required;
+    phrase.flags.optional |= token.flags.optional;
+    phrase.flags.unique |= token.flags.unique;
+}
+
+/// An adjective before its noun is dropped; "optional" and the like are kept as flags, also behind the noun.
+fn adjective(
+    token: &Token,
+    phrase: &mut Phrase,
+    out: &mut [Item],
+    next: Option<&Token>,
+    noun_first: bool,
+) {
+    let flags = Flags {
+        required: token.is_one_of(&["required", "mandatory"]),
+        optional: token.is("optional"),
+        unique: token.is("unique"),
+    };
+    let noun_follows = next.is_some_and(|next| {
+        next.mark == Mark::Word && !next.is_one_of(&["and", "or", "with", "for", "to", "in"])
+    });
+    let target = if phrase.words.is_empty() && !noun_follows {
+        match out.iter_mut().rev().find(|item| matches!(item, Item::Phrase(_) | Item::Stop)) {
+            Some(Item::Phrase(previous)) => previous,
+            _ => phrase,
+        }
+    } else {
+        phrase
+    };
+    target.flags.required |= flags.required;
+    target.flags.optional |= flags.optional;
+    target.flags.unique |= flags.unique;
+    target.described |= !noun_first;
+}
+
+fn word(token: &Token, app: bool) -> Word {
+    let lexicon = lexicon();
+    let (key, plural) = match token.noun {
+        Some(number) => (token.lower.clone(), number == Number::Plural),
+        // "notes", "hours": attributes that are plurals.
+        None if lexicon.attribute_listed(&token.lower) => {
+            (token.lower.clone(), lexicon.is_plural(&token.lower))
+        }
+        None => (lexicon.singular(&token.lower), lexicon.is_plural(&token.lower)),
+    };
+    Word {
+        key: key.trim_start_matches("app:").to_owned(),
+        surface: token.surface.clone(),
+        plural,
+        app,
+    }
+}
+
+fn flush(out: &mut Vec<Item>, phrase: &mut Phrase, noun_first: bool) {
+    let mut done = std::mem::take(phrase);
+    if done.words.is_empty() {
+        return;
+    }
+    if noun_first && done.words.len() > 1 {
+        done.described = true;
+    }
+    done.words.truncate(6);
+    // "project management tasks": what an application noun describes is the noun that follows it.
+    if let Some(app) = done.words.iter().rposition(|word| word.app)
+        && app + 1 < done.words.len()
+        && !noun_first
+    {
+        done.words.drain(..=app);
+    }
+    out.push(Item::Phrase(done));
+}
+
+/// The tag of a word, and how many further tokens it swallows.
+fn tag(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, usize) {
+    let Some(token) = tokens.get(at) else { return (Tag::Skip, 0) };
+    let one = |item: Item| (Tag::Item(item), 0);
+    match token.mark {
+        Mark::Word => {}
+        Mark::Comma | Mark::Slash => return one(Item::Comma),
+        Mark::Colon => return one(Item::Colon),
+        Mark::Open => return one(Item::Open),
+        Mark::Close => return one(Item::Close),
+        Mark::Stop => return one(Item::Stop),
+    }
+    if token.verb {
+        return one(Item::Verb(token.lower.clone()));
+    }
+    if token.lower.starts_with("app:") {
+        return (Tag::App, 0);
+    }
+    if token.noun.is_some() || token.kind.is_some() || !token.values.is_empty() {
+        return (Tag::Noun, 0);
+    }
+    if let Some(found) = function_word(tokens, at, last) {
+        return found;
+    }
+    content_word(tokens, at, last, out)
+}
+
+fn function_word(tokens: &[Token], at: usize, last: &Tag) -> Option<(Tag, usize)> {
+    let token = tokens.get(at)?;
+    let next = tokens.get(at + 1);
+    let next_is = |words: &[&str]| next.is_some_and(|token| token.is_one_of(words));
+    let item = |item: Item, extra: usize| Some((Tag::Item(item), extra));
+    let link = |link: Link, extra: usize| Some((Tag::Item(Item::Link(link)), extra));
+    match token.lower.as_str() {
+        "and" | "or" | "plus" | "nor" => item(Item::And, 0),
+        "as" if next_is(&["well"]) => item(
+            Item::And,
+            if tokens.get(at + 2).is_some_and(|token| token.is("as")) { 2 } else { 1 },
+        ),
+        "with" | "including" | "featuring" | "containing" | "incl" => link(Link::With, 0),
+        "has" | "have" | "having" | "contain" | "contains" | "include" | "includes"
+        | "comprise" | "comprises" => link(Link::Has, 0),
+        "consist" | "consists" => link(Link::Has, usize::from(next_is(&["of"]))),
+        "composed" | "made" | "comprised" if next_is(&["of", "up"]) => {
+            link(Link::Has, if next_is(&["up"]) { 2 } else { 1 })
+        }
+        "belong" | "belongs" | "belonging" | "belongs_to" => {
+            link(Link::Belongs, usize::from(next_is(&["to"])))
+        }
+        "assigned" | "linked" | "related" | "connected" | "associated" | "attached" | "tied"
+        | "allocated" | "mapped" | "bound"
+            if next_is(&["to", "with"]) =>
+        {
+            link(Link::Belongs, 1)
+        }
+        "grouped" | "organized" | "organised" | "categorized" | "categorised" | "classified"
+        | "divided" | "filed" | "arranged" | "split" | "sorted"
+            if next_is(&["by", "into", "in", "under"]) =>
+        {
+            link(if token.is("sorted") && next_is(&["by"]) { Link::By } else { Link::Belongs }, 1)
+        }
+        "tagged" | "labelled" | "labeled" => {
+            link(Link::Tagged, usize::from(next_is(&["with", "by", "as"])))
+        }
+        "filtered" | "searched" | "ordered" | "ranked" | "searchable" | "filterable"
+        | "sortable"
+            if next_is(&["by"]) =>
+        {
+            link(Link::By, 1)
+        }
+        "of" => link(Link::Of, 0),
+        "for" if next_is(&["each", "every"]) => link(Link::ForEach, 1),
+        "per" => link(Link::ForEach, 0),
+        "for" => link(Link::For, 0),
+        "in" | "into" | "inside" | "within" | "at" | "under" | "on" | "onto" | "about"
+        | "against" | "across" => link(Link::In, 0),
+        "from" => link(Link::From, 0),
+        "by" => link(Link::By, 0),
+        "between" | "among" => link(Link::Between, 0),
+        "to" => {
+            let verb = next.is_some_and(|token| {
+                token.verb
+                    || lexicon().verb(&token.lower).is_some_and(|(_, form)| form == VerbForm::Base)
+            });
+            if verb { item(Item::Modal, 0) } else { link(Link::To, 0) }
+        }
+        "each" | "every" => Some((Tag::Det(Det::Each), 0)),
+        "one"
+            if next_is(&["or"])
+                && tokens
+                    .get(at + 2)
+                    .is_some_and(|token| token.is_one_of(&["more", "several", "many"])) =>
+        {
+            Some((Tag::Det(Det::Many), 2))
+        }
+        "many" | "multiple" | "several" | "various" | "numerous" => Some((Tag::Det(Det::Many), 0)),
+        "a" | "an" | "one" | "single" => Some((Tag::Det(Det::One), 0)),
+        "the" | "this" | "these" | "those" | "their" | "his" | "her" | "its" | "my" | "our"
+        | "your" => Some((Tag::Det(Det::Definite), 0)),
+        "that" | "which" | "who" => match last {
+            Tag::Noun | Tag::App | Tag::Item(Item::Comma | Item::Close) => item(Item::Relative, 0),
+            _ => Some((Tag::Det(Det::Definite), 0)),
+        },
+        "where" | "when" | "while" | "whose" | "so" | "because" | "if" => item(Item::Clause, 0),
+        "i" | "we" | "they" | "you" | "it" => item(Item::Clause, 0),
+        word if lexicon().is("modal", word) => item(Item::Modal, 0),
+        word if lexicon().is("stop", word) => Some((Tag::Skip, 0)),
+        _ => None,
+    }
+}
+
+fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, usize) {
+    let lexicon = lexicon();
+    let Some(token) = tokens.get(at) else { return (Tag::Skip, 0) };
+    let next = tokens.get(at + 1);
+    let word = token.lower.as_str();
+    let singular = lexicon.singular(word);
+    let next_app =
+        next.is_some_and(|next| next.mark == Mark::Word && lexicon.is("app", &next.lower));
+    if let Some((base, form)) = lexicon.verb(word) {
+        let noun_too = lexicon.verb_nouns.contains(&base)
+            || knowledge().entity(&singular).is_some()
+            || lexicon.attribute_listed(&singular)
+            || lexicon.dual(&singular).is_some();
+        let verb = match form {
+            VerbForm::Ing => {
+                let noun_too = lexicon.is("ing_noun", word)
+                    || knowledge().entity(word).is_some()
+                    || lexicon.attribute_listed(word);
+                if !noun_too && (next_app || (*last == Tag::Noun && !starts_phrase(next))) {
+                    return (Tag::App, 0);
+                }
+                !noun_too
+                    || (matches!(
+                        last,
+                        Tag::Item(Item::Link(Link::For | Link::By | Link::In) | Item::Stop)
+                    ) && !next_app
+                        && starts_phrase(next))
+            }
+            VerbForm::Past => {
+                if next.is_some_and(|next| next.is_one_of(&["by"]))
+                    && !matches!(base.as_str(), "filter" | "sort" | "search" | "order" | "group")
+                {
+                    return (Tag::Item(Item::Link(Link::Belongs)), 1);
+                }
+                if next.is_some_and(|next| {
+                    next.is_one_of(&[
+                        "in", "at", "from", "for", "on", "to", "into", "with", "through", "under",
+                    ])
+                }) {
+                    return (Tag::Skip, 0);
+                }
+                if !matches!(last, Tag::Noun | Tag::Item(Item::Relative)) && starts_phrase(next) {
+                    return (Tag::Adjective, 0);
+                }
+                !noun_too || *last == Tag::Noun
+            }
+            VerbForm::Third => !noun_too || third_person(tokens, at, last, out),
+            VerbForm::Base => !noun_too || base_is_verb(tokens, at, last, out),
+        };
+        if verb {
+            return (Tag::Item(Item::Verb(base)), 0);
+        }
+    }
+    if lexicon.is("adjective", word) {
+        return (Tag::Adjective, 0);
+    }
+    if lexicon.is("app", word) {
+        let thing = knowledge().entity(word).is_some()
+            && matches!(last, Tag::Det(_))
+            && matches!(
+                out.last(),
+                Some(Item::Link(Link::Belongs | Link::In | Link::Of | Link::Has | Link::To))
+            );
+        let thing =
+            thing || (knowledge().entity(word).is_some() && matches!(last, Tag::Det(Det::Each)));
+        // "companies with name and website".
+        let described = lexicon.attribute_listed(word)
+            && out.iter().rev().take_while(|item| **item != Item::Stop).any(|item| {
+                matches!(item, Item::Link(Link::With | Link::Has) | Item::Open | Item::Colon)
+            });
+        let described = described && !matches!(last, Tag::Item(Item::Stop | Item::Clause));
+        return (if thing || described { Tag::Noun } else { Tag::App }, 0);
+    }
+    (Tag::Noun, 0)
+}
+
+/// Whether a noun phrase can start here.
+fn starts_phrase(token: Option<&Token>) -> bool {
+    let Some(token) = token.filter(|token| token.mark == Mark::Word) else { return false };
+    if token.noun.is_some()
+        || token.is_one_of(&[
+            "a", "an", "the", "their", "my", "our", "its", "each", "every", "one", "many",
+            "multiple", "several", "new", "all",
+        ])
+    {
+        return true;
+    }
+    let lexicon = lexicon();
+    !(lexicon.is("stop", &token.lower)
+        || lexicon.is("modal", &token.lower)
+        || token.is_one_of(&[
+            "and", "or", "with", "of", "for", "has", "have", "that", "which", "who", "where",
+            "plus",
+        ]))
+}
+
+/// "each member books a class": the word that could be a plural is the verb of a singular subject.
+fn third_person(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> bool {
+    if matches!(last, Tag::Item(Item::Relative)) {
+        return true;
+    }
+    let subject = at
+        .checked_sub(1)
+        .and_then(|before| tokens.get(before))
+        .is_some_and(|token| token.mark == Mark::Word && !lexicon().is_plural(&token.lower));
+    let next = tokens.get(at + 1);
+    let object = next.is_some_and(|next| {
+        next.is_one_of(&["a", "an", "the", "one", "many", "several", "multiple", "their", "its"])
+    });
+    let determined = at
+        .checked_sub(2)
+        .and_then(|before| tokens.get(before))
+        .is_some_and(|token| token.is_one_of(&["a", "an", "each", "every", "the", "one"]));
+    let object = object
+        || (determined
+            && starts_phrase(next)
+            && next.is_some_and(|next| {
+                next.noun != Some(Number::Singular) && !lexicon().is("app", &next.lower)
+            }));
+    *last == Tag::Noun && subject && object && !matches!(out.last(), Some(Item::Link(Link::With)))
+}
+
+/// Whether a word that can be both is the verb: after "to" or "can", as an order, or between a plural subject and its object.
+fn base_is_verb(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> bool {
+    let next = tokens.get(at + 1);
+    let next_app =
+        next.is_some_and(|next| next.mark == Mark::Word && lexicon().is("app", &next.lower));
+    match last {
+        Tag::Item(Item::Modal) => true,
+        Tag::Item(Item::Clause) => starts_phrase(next) && !next_app,
+        Tag::Item(Item::Relative) => true,
+        Tag::Item(Item::Stop | Item::Colon) => {
+            starts_phrase(next) && !next_app && next.is_some_and(|next| determined_or_plural(next))
+        }
+        Tag::Item(Item::And | Item::Comma) => {
+            let clause: Vec<&Item> = out
+                .iter()
+                .rev()
+                .take_while(|item| !matches!(item, Item::Stop | Item::Clause))
+                .collect();
+            let after_verb = matches!(clause.get(1), Some(Item::Verb(_)));
+            let verbal = clause.iter().any(|item| matches!(item, Item::Modal | Item::Verb(_)));
+            after_verb || (verbal && next.is_some_and(determined_or_plural) && !next_app)
+        }
+        Tag::Noun => {
+            let plural =
+                at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|token| {
+                    token.noun == Some(Number::Plural)
+                        || (token.noun.is_none() && lexicon().is_plural(&token.lower))
+                });
+            plural
+                && (starts_phrase(next)
+                    || next.is_some_and(|next| next.is_one_of(&["for", "in", "on", "and", "to"])))
+        }
+        _ => false,
+    }
+}
+
+fn determined_or_plural(token: &Token) -> bool {
+    token.noun == Some(Number::Plural)
+        || token.is_one_of(&[
+            "a", "an", "the", "their", "my", "our", "its", "each", "every", "new", "all",
+            "multiple", "many", "and", "or", "them", "it", "him", "us", "me",
+        ])
+        || (token.noun.is_none() && token.mark == Mark::Word && lexicon().is_plural(&token.lower))
+}
