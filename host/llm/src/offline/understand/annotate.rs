@@ -168,6 +168,12 @@ pub(super) fn annotate(tokens: &[Token]) -> Vec<Token> {
             Mark::Close => depth = depth.saturating_sub(1),
             _ => {}
         }
+        let tracking = token.is("track") && tokens.get(at + 1).is_some_and(|next| next.is("of")) && at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|before| before.is_one_of(&["keep", "keeps", "keeping", "kept", "lose"]));
+        if tracking {
+            // "keep track of": the verb is enough.
+            at += 2;
+            continue;
+        }
         if let Some(next) = skip_marking(tokens, at).or_else(|| skip_unit(tokens, at)) {
             at = next;
             continue;

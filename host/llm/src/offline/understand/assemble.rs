@@ -550,6 +550,7 @@ fn fields(known: &Known, said: &[&FieldFact], labels: &Labels) -> Vec<Field> {
         }
     }
     let described = explicit.len() >= 3
+        || (explicit.len() == 2 && said.iter().any(|fact| fact.listed))
         || (explicit.len() == 2 && explicit.iter().any(|field| is_name(&field.name)));
     let mut out: Vec<Field> = Vec::new();
     if described {

@@ -187,6 +187,7 @@ impl Editor {
             kind: phrase.kind,
             flags: phrase.flags,
             soft: false,
+            listed: false,
         };
         let known = knowledge().describe(&naming::snake(&name));
         let mut fields = vec![assemble::explicit_field(&fact, &known, &self.labels)];

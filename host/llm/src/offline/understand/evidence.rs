@@ -91,7 +91,8 @@ impl Grams {
     /// Whether the expression occurs and is not ruled out ("without login").
     pub(super) fn has(&self, expression: &str) -> bool {
         let expression = &normal(expression);
-        let found = self.all.contains(expression);
+        // "sign up for shifts" is no account.
+        let found = self.all.contains(expression) && !(expression.starts_with("sign") && self.all.contains(&format!("{expression}_for")));
         found
             && !["no_", "without_", "without_any_", "not_", "without_a_", "no_need_for_"]
                 .iter()

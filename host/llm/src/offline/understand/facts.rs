@@ -40,6 +40,8 @@ pub(super) struct FieldFact {
     pub(super) flags: Flags,
     /// A noun that becomes a relation where a thing of that name exists.
     pub(super) soft: bool,
+    /// Listed in brackets after its thing: the list is complete.
+    pub(super) listed: bool,
 }
 
 /// A relation that was said.
@@ -241,8 +243,7 @@ pub(super) fn sort(
     if !noun_first
         && words.len() > 1
         && !plural
-        && last.key == "list"
-        && knowledge().entity(&join(&words)).is_none()
+        && matches!(last.key.as_str(), "list" | "collection" | "catalog" | "catalogue" | "archive" | "database" | "directory" | "registry" | "log") && knowledge().entity(&join(&words)).is_none()
     {
         return Sort::App(words.iter().take(words.len() - 1).map(|word| (*word).clone()).collect());
     }
@@ -265,14 +266,17 @@ pub(super) fn sort(
         {
             return Sort::Place(full);
         }
-    } else if !plural && lexicon.is("org", &last.key) && !lexicon.is("place_entity", &last.key) {
+    } else if !plural && lexicon.is("org", &last.key)         && (!lexicon.is("place_entity", &last.key) || matches!(phrase.det, Det::One | Det::Definite))
+    {
         return Sort::Place(full);
     }
     if lexicon.attribute_listed(&full) || lexicon.dual(&full).is_some() {
         if let Some(always) = lexicon.dual(&full) {
             return Sort::Dual(full, always);
         }
-        let thing_too = plural && knowledge().entity(&lexicon.singular(&full)).is_some();
+        let singular = lexicon.singular(&full);
+        let tail = singular.rsplit('_').next().unwrap_or_default();
+        let thing_too = plural && (knowledge().entity(&singular).is_some() || (tail == "address"));
         return if thing_too { Sort::Dual(full, false) } else { Sort::Attribute(full) };
     }
     if knowledge().entity(&full).is_some() || noun_first {

@@ -200,6 +200,12 @@ fn flush(out: &mut Vec<Item>, phrase: &mut Phrase, noun_first: bool) {
     }
     done.words.truncate(6);
     // "project management tasks": what an application noun describes is the noun that follows it.
+    const GENERIC: &[&str] = &["app", "application", "system", "platform", "tool", "website", "site", "webapp", "tracker", "manager", "management", "organizer", "organiser", "tracking", "scheduling", "planning", "administration", "dashboard", "portal", "api", "backend", "frontend", "crm", "erp"];
+    if !noun_first && done.words.last().is_some_and(|word| !word.app) {
+        for word in done.words.iter_mut().filter(|word| !GENERIC.contains(&word.key.as_str())) {
+            word.app = false;
+        }
+    }
     if let Some(app) = done.words.iter().rposition(|word| word.app)
         && app + 1 < done.words.len()
         && !noun_first
@@ -342,11 +348,7 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
                     return (Tag::App, 0);
                 }
                 !noun_too
-                    || (matches!(
-                        last,
-                        Tag::Item(Item::Link(Link::For | Link::By | Link::In) | Item::Stop)
-                    ) && !next_app
-                        && starts_phrase(next))
+                    || (matches!(last, Tag::Item(Item::Link(Link::For | Link::By | Link::In) | Item::Stop)) && !next_app && starts_phrase(next) && (*last != Tag::Item(Item::Stop) || next.is_some_and(determined_or_plural)))
             }
             VerbForm::Past => {
                 if next.is_some_and(|next| next.is_one_of(&["by"]))
@@ -374,7 +376,8 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
         }
     }
     if lexicon.is("adjective", word) {
-        return (Tag::Adjective, 0);
+        let alone = lexicon.attribute_listed(word) && !word.starts_with("unique") && !starts_phrase(next) && out.iter().rev().take_while(|item| **item != Item::Stop).any(|item| matches!(item, Item::Link(Link::With | Link::Has) | Item::Open | Item::Colon));
+        return (if alone { Tag::Noun } else { Tag::Adjective }, 0);
     }
     if lexicon.is("app", word) {
         let thing = knowledge().entity(word).is_some()

@@ -277,6 +277,7 @@ fn class_by_form(word: &str) -> Class {
     };
     const OF_THINGS: &[&str] = &[
         "container",
+"shelter", "center", "theater", "water", "matter", "quarter", "register", "semester", "winter", "character", "dinner", "starter", "cluster", "tracker", "planner", "parameter", "transformer", "transfer", "power", "fever", "gender", "cylinder", "ladder", "hammer", "tumor", "color", "flavor", "floor", "door", "anchor", "armor",
         "printer",
         "computer",
         "poster",

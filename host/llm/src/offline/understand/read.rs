@@ -165,6 +165,8 @@ pub(super) struct Reader<'a> {
     pending: Vec<FieldFact>,
     /// Nothing was named yet in this sentence.
     fresh: bool,
+    /// The list named last has several members and no "and" yet.
+    open_list: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -179,9 +181,7 @@ impl<'a> Reader<'a> {
             verb: None,
             recent: Vec::new(),
             last: Sort::Nothing,
-            pending: Vec::new(),
-            fresh: true,
-        }
+            pending: Vec::new(), fresh: true, open_list: false }
     }
 
     pub(super) fn read(mut self) -> Facts {
@@ -256,8 +256,10 @@ impl<'a> Reader<'a> {
             if phrase.possessive
                 && let Some(Item::Phrase(next)) = self.peek(0)
             {
+                let det = phrase.det;
                 owner = Some(phrase);
                 phrase = next.clone();
+                phrase.det = det;
                 self.at += 1;
             }
             let content = self.brackets();
@@ -283,6 +285,29 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
+        self.open_list = entries.len() > 1 && !closed;
+        entries
+    }
+
+    /// What follows a preposition. In "books, orders of customers and reviews" the "and" ends the outer list.
+    fn list_after(&mut self) -> Vec<Entry> {
+        if !self.open_list {
+            return self.list(false);
+        }
+        let start = self.at;
+        let mut entries = self.list(false);
+        let more = entries.len() > 1;
+        if more {
+            self.at = start + 1;
+            entries.truncate(1);
+            if entries.first().is_some_and(|entry| entry.owner.is_some()) {
+                self.at += 1;
+            }
+            if entries.first().is_some_and(|entry| entry.inner.is_some()) {
+                let _ = self.brackets();
+            }
+        }
+        self.open_list = false;
         entries
     }
 
@@ -341,6 +366,7 @@ impl<'a> Reader<'a> {
             kind: phrase.kind,
             flags: phrase.flags,
             soft,
+            listed: false,
         }
     }
 
@@ -632,6 +658,11 @@ impl<'a> Reader<'a> {
             }
             self.last = sorted;
         }
+        if bracketed {
+            for fact in self.facts.fields.iter_mut().filter(|fact| fact.owner.as_ref().is_some_and(|owner| owners.contains(owner))) {
+                fact.listed = true;
+            }
+        }
         self.recent = if keys.is_empty() { owners.to_vec() } else { keys };
     }
 
@@ -675,6 +706,10 @@ impl<'a> Reader<'a> {
                             ));
                     if describes {
                         self.facts.relate(owner, key, false, false);
+                    } else if known.class == Class::Place && matches!(host.class, Class::Event | Class::Work | Class::Document) {
+                        self.facts.relate(owner, key, false, false);
+                    } else if known.class == Class::Thing && host.class == Class::Event {
+                        self.facts.relate(owner, key, true, false);
                     } else if known.role == Role::Many
                         || (known.class == Class::Person
                             && matches!(
@@ -716,6 +751,9 @@ impl<'a> Reader<'a> {
     }
 
     fn link(&mut self, link: Link) {
+        while matches!(link, Link::With | Link::Has) && matches!(self.peek(0), Some(Item::Comma | Item::And)) {
+            self.at += 1;
+        }
         if !matches!(self.peek(0), Some(Item::Phrase(_))) {
             if link == Link::Tagged {
                 self.tagged_without_name();
@@ -900,10 +938,15 @@ impl<'a> Reader<'a> {
     /// "X of Y", "X in Y", "X for Y", "assign X to Y", "enroll in Y".
     fn preposition(&mut self, link: Link) {
         let subjects = self.subject.clone();
-        let left = self.recent.clone();
+        // Of "authors, orders of customers" only the orders are of customers.
+        let left: Vec<String> = if matches!(link, Link::Of | Link::For | Link::In | Link::From | Link::ForEach | Link::Between) && self.verb.is_none() {
+            self.recent.last().cloned().into_iter().collect()
+        } else {
+            self.recent.clone()
+        };
         let verb = self.verb.clone();
         let previous = self.at.checked_sub(2).and_then(|before| self.items.get(before)).cloned();
-        let entries = self.list(false);
+        let entries = self.list_after();
         let pending = std::mem::take(&mut self.pending);
         let mut right: Vec<(String, Det, bool)> = Vec::new();
         for entry in &entries {
@@ -991,8 +1034,7 @@ impl<'a> Reader<'a> {
                 let tie = knowledge().tie(source, key);
                 let both = matches!(tie, Some(Tie::Both))
                     || knowledge().tie(key, source) == Some(Tie::Both)
-                    || link == Link::Between
-                    || *det == Det::Many
+                    || (link == Link::Between && tie.is_none()) || *det == Det::Many
                     || knowledge().describe(key).class == Class::Tag;
                 let required = tie == Some(Tie::Required) || (link == Link::Of && *det == Det::One);
                 // "students in courses" and the like: who takes part is not owned.

@@ -213,6 +213,9 @@ fn push_word(tokens: &mut Vec<Token>, word: &mut String, quoted: bool, english: 
         if let Some(plain) = joined(&token.lower) {
             plain.clone_into(&mut token.lower);
         }
+        if token.surface == "IT" {
+            "information_technology".clone_into(&mut token.lower);
+        }
         token.quoted = quoted;
         tokens.push(token);
     }
