@@ -35,15 +35,6 @@ pub(super) fn implementation(app: &App) -> Result<Files, OfflineError> {
     Ok(files)
 }
 
-/// The registry of routers, as the integration step writes it from the router files.
-pub(super) fn registry(app: &App) -> Result<(String, String), OfflineError> {
-    let mut modules: BTreeSet<String> = app.entities.iter().map(|entity| entity.brief.plural.clone()).collect();
-    modules.extend(app.auth.then(|| "auth".to_owned()));
-    modules.extend(app.dashboard.then(|| "dashboard".to_owned()));
-    let content = render("backend/app/routers/__init__.py.j2", &context! { modules => view(&modules) })?;
-    Ok(("backend/app/routers/__init__.py".to_owned(), content))
-}
-
 /// The tests of the back end.
 pub(super) fn tests(app: &App) -> Result<Files, OfflineError> {
     let shared = view(app);

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::contract;
+use super::{contract, judge::Reported};
 use crate::offline::{OfflineError, model::Intent};
 
 /// What a prompt carries: documents by name.
@@ -49,6 +49,11 @@ impl<'a> Documents<'a> {
         };
         let intent: Intent = intent;
         if intent.entities.is_empty() { Err(OfflineError::NoEntities) } else { Ok(intent) }
+    }
+
+    /// What is already known to be wrong; nothing when the document is not there.
+    pub(super) fn findings(&self) -> Result<Vec<Reported>, OfflineError> {
+        self.get("findings").map_or_else(|| Ok(Vec::new()), |text| parse("findings", text))
     }
 
     /// The files that came along; none when the document is not there.

@@ -92,6 +92,7 @@ pub(super) fn tests(app: &App) -> Result<Files, OfflineError> {
     let mut files = vec![
         ("frontend/src/api/client.test.ts".to_owned(), render("frontend/src/api/client.test.ts.j2", &with_app)?),
         ("frontend/src/App.test.tsx".to_owned(), render("frontend/src/App.test.tsx.j2", &with_app)?),
+        ("frontend/src/test/renderAt.tsx".to_owned(), render("frontend/src/test/renderAt.tsx.j2", &with_app)?),
     ];
     for (_, plural, context) in entities(app, &shared) {
         let content = render("frontend/src/pages/entity/entity.test.tsx.j2", &context)?;

@@ -2,14 +2,18 @@
 
 mod answer;
 mod backend;
+mod change;
 mod contract;
 mod documents;
 mod frontend;
+mod judge;
 mod names;
 mod normal;
 mod pages;
+mod papers;
 mod plan;
 mod render;
+mod repair;
 mod sample;
 mod tasks;
 mod text;

@@ -11,7 +11,7 @@ const RESERVED: &[&str] = &[
     "copy", "json", "schema", "dict", "construct", "validate", "parse_raw", "parse_obj", "parse_file", "from_orm",
     "schema_json", "update_forward_refs", "not_null", "refuse_null", "model_config", "model_fields", // pydantic
     "model_dump", "model_copy", "model_construct", "model_validate", "model_rebuild", "model_extra",
-    "id", "created_at", "updated_at", "owner", "owner_id", "record_label", // every table has them
+    "id", "created_at", "updated_at", "record_label", // every table has them
     "dt", "sa", "enum", "self", "cls", "property", "constructor", "prototype", "__proto__", // the templates, JavaScript
 ];
 
@@ -21,27 +21,24 @@ const RESERVED_ROUTES: &[&str] = &["auth", "dashboard", "docs", "health", "opena
 /// Parameters of every list.
 pub(super) const LIST_PARAMETERS: &[&str] = &["q", "sort", "order", "page", "page_size", "session", "user", "parameters"];
 
-/// A snake_case identifier that is safe everywhere; `suffix` resolves a clash.
-pub(super) fn safe_identifier(raw: &str, suffix: &str) -> String {
+/// A snake_case identifier that is safe everywhere; `prefix` resolves a clash.
+pub(super) fn safe_identifier(raw: &str, prefix: &str) -> String {
     let ascii = deunicode::deunicode(raw);
     let mut name: String = ascii.to_snake_case().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     name.truncate(50);
     let name = name.trim_matches('_').to_owned();
     if name.is_empty() {
-        return suffix.to_owned();
+        return format!("{prefix}_value");
     }
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        return format!("{suffix}_{name}");
-    }
-    if RESERVED.contains(&name.as_str()) {
-        return format!("{name}_{suffix}");
+    if name.starts_with(|c: char| c.is_ascii_digit()) || RESERVED.contains(&name.as_str()) {
+        return format!("{prefix}_{name}");
     }
     name
 }
 
 /// A snake_case plural that no built-in route or file has.
 pub(super) fn safe_plural(raw: &str) -> String {
-    let name = safe_identifier(raw, "records");
+    let name = safe_identifier(raw, "all");
     if RESERVED_ROUTES.contains(&name.as_str()) { format!("{name}_records") } else { name }
 }
 
@@ -133,10 +130,10 @@ mod tests {
 
     #[test]
     fn names_that_would_break_the_code_are_changed() {
-        assert_eq!(safe_identifier("class", "value"), "class_value");
-        assert_eq!(safe_identifier("Prénom du client", "value"), "prenom_du_client");
-        assert_eq!(safe_identifier("2nd name", "value"), "value_2nd_name");
-        assert_eq!(safe_identifier("***", "value"), "value");
+        assert_eq!(safe_identifier("class", "student"), "student_class");
+        assert_eq!(safe_identifier("Prénom du client", "order"), "prenom_du_client");
+        assert_eq!(safe_identifier("2nd name", "person"), "person_2nd_name");
+        assert_eq!(safe_identifier("***", "person"), "person_value");
         assert_eq!(safe_plural("docs"), "docs_records");
         assert_eq!(safe_class("línea de pedido"), "LineaDePedido");
         assert_eq!(enum_member("5_star"), "VALUE_5_STAR");

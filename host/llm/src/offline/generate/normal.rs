@@ -67,7 +67,7 @@ fn clean_fields(entity: &mut Entity) {
         if field.label.trim().is_empty() {
             field.label = names::humanize(&field.name);
         }
-        field.name = names::safe_identifier(&field.name, "value");
+        field.name = names::safe_identifier(&field.name, &names::snake(&entity.name));
         if !seen.insert(field.name.clone()) {
             continue;
         }
@@ -108,6 +108,7 @@ fn clean_values(field: &mut Field) {
 fn clean_relations(intent: &mut Intent, renamed: &HashMap<String, String>) {
     let plural_of: HashMap<String, String> =
         intent.entities.iter().map(|entity| (entity.name.clone(), entity.plural.clone())).collect();
+    let has_accounts = intent.features.iter().any(|feature| feature == "auth");
     let mut taken: HashSet<(String, String)> = HashSet::new();
     let mut pairs: HashSet<(String, String)> = HashSet::new();
     let mut kept = Vec::new();
@@ -130,7 +131,12 @@ fn clean_relations(intent: &mut Intent, renamed: &HashMap<String, String>) {
             name if many => name.to_owned(),
             name => name.strip_suffix("_id").unwrap_or(name).to_owned(),
         };
-        relation.name = names::safe_identifier(&raw, "ref");
+        let source = names::snake(&relation.source);
+        relation.name = names::safe_identifier(&raw, &source);
+        if has_accounts && matches!(relation.name.as_str(), "owner" | "owners") {
+            // With accounts, `owner_id` says whose record it is.
+            relation.name = format!("{source}_{}", relation.name);
+        }
         if !taken.insert((relation.source.clone(), relation.name.clone())) {
             continue;
         }

@@ -25,6 +25,8 @@ pub(super) struct App {
     /// The class of the people who sign in; not `User` if the application keeps users as records.
     pub(super) account: Account,
     pub(super) entities: Vec<EntityPlan>,
+    /// Classes of all enumerations, in alphabetical order.
+    pub(super) enum_classes: Vec<String>,
     /// What the back end has to import.
     pub(super) uses: BTreeMap<&'static str, bool>,
     pub(super) text: BTreeMap<&'static str, &'static str>,
@@ -197,11 +199,6 @@ impl App {
     pub(super) fn new(intent: &Intent) -> Self {
         Builder::new(normalise(intent)).build()
     }
-
-    /// The entity of this name.
-    pub(super) fn entity(&self, name: &str) -> Option<&EntityPlan> {
-        self.entities.iter().find(|entity| entity.brief.name == name)
-    }
 }
 
 struct Builder {
@@ -248,7 +245,11 @@ impl Builder {
             ("references", entities.iter().any(|entity| !entity.references.is_empty())),
             ("links", entities.iter().any(|entity| !entity.links.is_empty())),
         ]);
+        let mut enum_classes: Vec<String> =
+            entities.iter().flat_map(|entity| &entity.fields).filter_map(|field| field.enum_class.clone()).collect();
+        enum_classes.sort();
         App {
+            enum_classes,
             slug: names::kebab(&deunicode::deunicode(&intent.title)),
             title: intent.title.clone(),
             domain: intent.domain.clone(),
@@ -270,7 +271,7 @@ impl Builder {
     fn back_name(&mut self, relation: &Relation) -> String {
         let plural = self.briefs.get(&relation.source).map_or("records", |brief| brief.plural.as_str()).to_owned();
         let taken = self.taken.entry(relation.target.clone()).or_default();
-        let mut name = names::safe_identifier(&plural, "records");
+        let mut name = names::safe_identifier(&plural, "all");
         if taken.contains(&name) {
             name = format!("{}_{plural}", relation.name);
         }
@@ -352,7 +353,7 @@ impl Builder {
         Some(ReferencePlan {
             name: relation.name.clone(),
             column: format!("{}_id", relation.name),
-            label: if relation.name == target.snake { target.label.clone() } else { names::humanize(&relation.name) },
+            label: relation_label(relation, &target.snake, &target.label),
             required: relation.required,
             back: back.to_owned(),
             itself: relation.source == relation.target,
@@ -393,7 +394,7 @@ impl Builder {
         let free = self.filter_is_free(relation, &filter);
         Some(LinkPlan {
             ids: format!("{singular}_ids"),
-            label: if relation.name == target.plural { target.label_plural.clone() } else { names::humanize(&relation.name) },
+            label: relation_label(relation, &target.plural, &target.label_plural),
             name: relation.name.clone(),
             back: back.to_owned(),
             table,
@@ -607,6 +608,12 @@ fn filters(fields: &[FieldPlan], references: &[ReferencePlan], links: &[LinkPlan
     });
     let free = |filter: &FilterPlan| !names::LIST_PARAMETERS.contains(&filter.name.as_str());
     of_fields.chain(of_references).chain(of_links).filter(free).collect()
+}
+
+/// A relation that is called like its target has the target's label, in the language of the request.
+fn relation_label(relation: &Relation, name: &str, label: &str) -> String {
+    let own = relation.name == name || relation.name == format!("{}_{name}", names::snake(&relation.source));
+    if own { label.to_owned() } else { names::humanize(&relation.name) }
 }
 
 fn distinct<'a>(briefs: impl Iterator<Item = &'a Brief>) -> Vec<Brief> {

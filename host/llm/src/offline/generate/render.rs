@@ -18,7 +18,33 @@ pub(super) fn render(template: &str, context: &Value) -> Result<String, OfflineE
         .get_template(template)
         .and_then(|template| template.render(context.clone()))
         .map_err(|source| OfflineError::Template { name: template.to_owned(), source })?;
-    Ok(format!("{}\n", text.trim_matches('\n')))
+    let text = text.trim_matches('\n');
+    let text = if template.ends_with(".py.j2") { joined(text) } else { text.to_owned() };
+    Ok(format!("{text}\n"))
+}
+
+/// Longest line of Python.
+const LINE: usize = 120;
+
+/// Puts what stands in brackets on lines of its own, without a trailing comma, back on one line
+/// where it fits, as formatters of Python do.
+fn joined(text: &str) -> String {
+    let mut out: Vec<String> = Vec::new();
+    for line in text.lines() {
+        out.push(line.to_owned());
+        let [.., open, inner, close] = out.as_slice() else { continue };
+        let closes = close.trim_start().starts_with(')');
+        let opens = open.ends_with('(') && !open.trim_start().starts_with('#');
+        if !closes || !opens || inner.ends_with([',', '(', '[', '{']) || inner.contains('#') {
+            continue;
+        }
+        let whole = format!("{open}{}{}", inner.trim_start(), close.trim_start());
+        if whole.chars().count() <= LINE {
+            out.truncate(out.len() - 3);
+            out.push(whole);
+        }
+    }
+    out.join("\n")
 }
 
 /// Anything as the templates see it.
@@ -82,8 +108,21 @@ fn python(value: &serde_json::Value) -> String {
             format!("{{{}}}", items.join(", "))
         }
         serde_json::Value::Number(number) => number.to_string(),
-        serde_json::Value::String(text) => quote(text),
+        serde_json::Value::String(text) => repeated(text).unwrap_or_else(|| python_quote(text)),
     }
+}
+
+/// A long run of one letter as a product.
+fn repeated(text: &str) -> Option<String> {
+    let first = text.chars().next()?;
+    let count = text.chars().count();
+    (count > 50 && text.chars().all(|c| c == first)).then(|| format!("{} * {count}", quote(&first.to_string())))
+}
+
+/// A string literal of Python, in the quotes that need no escapes where there are such.
+fn python_quote(text: &str) -> String {
+    let plain = text.contains('"') && !text.contains(['\'', '\\']) && !text.chars().any(char::is_control);
+    if plain { format!("'{text}'") } else { quote(text) }
 }
 
 /// A string literal; the escapes of JSON mean the same in Python and JavaScript.

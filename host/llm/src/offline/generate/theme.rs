@@ -127,15 +127,34 @@ pub(super) fn style_sheet(vibe: &str) -> String {
     css
 }
 
-/// `tokens.json`: the same for tools, and which classes carry which part.
+/// `tokens.json`: the same for tools, by purpose, and which classes carry which part.
 pub(super) fn tokens(vibe: &str) -> Value {
-    let tokens: serde_json::Map<String, Value> = theme(vibe)
-        .map_or(&[][..], |theme| theme.tokens)
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), json!(value)))
-        .collect();
+    let get = |name: &str| {
+        let tokens = theme(vibe).map_or(&[][..], |theme| theme.tokens);
+        tokens.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value)
+    };
+    let spaces = ["4px", "8px", "12px", "16px", "20px", "24px", "32px", "48px"];
+    let space: serde_json::Map<String, Value> =
+        (1..).zip(spaces).map(|(step, size): (u32, _)| (step.to_string(), json!(size))).collect();
     json!({
         "vibe": name(vibe),
+        "color": {
+            "background": get("page"),
+            "surface": get("surface"),
+            "border": get("border"),
+            "text": get("text"),
+            "muted": get("muted"),
+            "primary": get("accent"),
+            "primary_text": get("on-accent"),
+            "accent": get("link"),
+            "success": get("success"),
+            "warning": "#c47a07",
+            "danger": get("danger"),
+        },
+        "font": { "body": get("font"), "heading": get("font"), "mono": MONO },
+        "radius": { "small": get("radius-small"), "medium": get("radius-button"), "large": get("radius") },
+        "space": space,
+        "shadow": { "card": get("shadow"), "raised": "0 8px 24px rgb(0 0 0 / 18%)" },
         "classes": {
             "pageBg": "layout",
             "card": "card",
@@ -143,7 +162,6 @@ pub(super) fn tokens(vibe: &str) -> Value {
             "secondaryButton": "button button-secondary",
             "mutedText": "muted",
         },
-        "tokens": tokens,
     })
 }
 

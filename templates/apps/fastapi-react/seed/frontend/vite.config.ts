@@ -18,5 +18,7 @@ export default defineConfig(({ mode }) => ({
     setupFiles: ["src/test/setup.ts"],
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
+    // Tests leave nothing behind (src/test/setup.ts), so their files may share one environment.
+    isolate: false,
   },
 }));

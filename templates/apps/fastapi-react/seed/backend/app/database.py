@@ -57,7 +57,9 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
 def choice(values: type[enum.StrEnum]) -> Enum:
     """A column for one of several values, stored as text so that values can be added later."""
-    return Enum(values, native_enum=False, length=50, values_callable=lambda members: [member.value for member in members])
+    return Enum(
+        values, native_enum=False, length=50, values_callable=lambda members: [member.value for member in members]
+    )
 
 
 def utc_now() -> dt.datetime:

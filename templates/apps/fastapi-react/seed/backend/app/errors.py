@@ -40,7 +40,8 @@ async def answer_integrity_error(_request: Request, error: Exception) -> JSONRes
 
 
 def describe_conflict(message: str) -> str:
-    # SQLite: "UNIQUE constraint failed: tags.owner_id, tags.name"; PostgreSQL: "Key (owner_id, name)=(1, x) already exists."
+    # SQLite: "UNIQUE constraint failed: tags.owner_id, tags.name".
+    # PostgreSQL: "Key (owner_id, name)=(1, x) already exists."
     columns: list[str] = []
     if found := re.search(r"UNIQUE constraint failed: (.+)", message):
         columns = [column.rpartition(".")[2] for column in found[1].split(", ")]

@@ -66,9 +66,7 @@ Keys = Annotated[list[Key], Field(max_length=1000)]
 Number = Annotated[
     Decimal, Field(ge=-MAX_DECIMAL, le=MAX_DECIMAL, decimal_places=2), as_json_number, decimal_schema(-MAX_DECIMAL)
 ]
-Amount = Annotated[
-    Decimal, Field(ge=0, le=MAX_DECIMAL, decimal_places=2), as_json_number, decimal_schema(Decimal(0))
-]
+Amount = Annotated[Decimal, Field(ge=0, le=MAX_DECIMAL, decimal_places=2), as_json_number, decimal_schema(Decimal(0))]
 DateTime = Annotated[dt.datetime, AfterValidator(in_utc)]
 
 

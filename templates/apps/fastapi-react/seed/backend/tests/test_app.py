@@ -84,7 +84,7 @@ def test_secret_key_is_kept_and_private(tmp_path: Path) -> None:
 
 def test_conflicts_name_the_field() -> None:
     assert describe_conflict("UNIQUE constraint failed: tags.name") == "Another record already has this name."
-    assert "short code" in describe_conflict('Key (owner_id, short_code)=(1, x) already exists.')
+    assert "short code" in describe_conflict("Key (owner_id, short_code)=(1, x) already exists.")
 
 
 def test_postgresql_addresses_name_the_installed_driver() -> None:

@@ -59,3 +59,18 @@ export function IconButton({ icon, label, onClick, danger, testId }: IconButtonP
     </button>
   );
 }
+
+interface IconLinkProps {
+  icon: IconName;
+  label: string;
+  to: string;
+}
+
+/** A link that shows only a drawing. */
+export function IconLink({ icon, label, to }: IconLinkProps) {
+  return (
+    <Link to={to} className="icon-button" aria-label={label} title={label}>
+      <Icon name={icon} />
+    </Link>
+  );
+}

@@ -9,8 +9,11 @@ export interface Recorded {
 
 type Answer = { status?: number; body?: unknown } | ((request: Recorded) => { status?: number; body?: unknown });
 
-/** Answers requests from a table such as `{ "GET /api/health": { body: { status: "ok" } } }` and records them. */
-export function stubFetch(answers: Record<string, Answer>): Recorded[] {
+/** By method and path, such as `{ "GET /api/health": { body: { status: "ok" } } }`. */
+export type Answers = Record<string, Answer>;
+
+/** Answers requests from a table and records them; what is not in it is not found. */
+export function stubFetch(answers: Answers): Recorded[] {
   const recorded: Recorded[] = [];
   const respond = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input, "http://localhost");
