@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::super::model::{Entity, Field, FieldKind, Relation, RelationKind};
-use super::facts::{Deed, Facts, FieldFact, RelationFact, Strength};
-use super::knowledge::{Class, Domain, Known, Role, Tie, knowledge};
+use super::super::model::{Entity, Relation, RelationKind};
+use super::facts::{Facts, FieldFact, Strength};
+use super::fields::fields;
+use super::knowledge::{Class, Domain, knowledge};
 use super::labels::Labels;
-use super::lexicon::lexicon;
 use super::naming;
 
 pub(super) const MAX_ENTITIES: usize = 12;
@@ -22,6 +22,9 @@ pub(super) struct Draft {
     /// What it is described by; usually its own key.
     pub(super) like: String,
 }
+
+/// What the thing that a shop or a shelter deals with takes the place of.
+const REPLACED: &[&str] = &["product", "item", "vehicle", "animal", "pet", "book", "patient_pet"];
 
 /// Joins what was mentioned with what such an application usually keeps.
 pub(super) fn drafts(
@@ -101,8 +104,6 @@ pub(super) fn drafts(
         if person && strength != Some(Strength::App) {
             continue;
         }
-        const REPLACED: &[&str] =
-            &["product", "item", "vehicle", "animal", "pet", "book", "patient_pet"];
         match out.iter_mut().find(|draft| {
             !person && draft.surface.is_empty() && REPLACED.contains(&draft.key.as_str())
         }) {
@@ -120,6 +121,17 @@ pub(super) fn drafts(
     out
 }
 
+/// Words for the same thing: the second is kept.
+const SAME_THING: &[(&str, &str)] = &[
+    ("bicycle", "bike"),
+    ("film", "movie"),
+    ("automobile", "car"),
+    ("vendor", "supplier"),
+    ("enrolment", "enrollment"),
+    ("organisation", "organization"),
+    ("to_do", "todo"),
+];
+
 /// "each post" after "blog posts" speaks of the blog post.
 fn merge_references(facts: &mut Facts) {
     let mut renames: Vec<(String, String)> = Vec::new();
@@ -136,15 +148,6 @@ fn merge_references(facts: &mut Facts) {
             renames.push((mention.key.clone(), one.key.clone()));
         }
     }
-    const SAME_THING: &[(&str, &str)] = &[
-        ("bicycle", "bike"),
-        ("film", "movie"),
-        ("automobile", "car"),
-        ("vendor", "supplier"),
-        ("enrolment", "enrollment"),
-        ("organisation", "organization"),
-        ("to_do", "todo"),
-    ];
     for (one, other) in SAME_THING {
         let seen = |key: &str| facts.mentions.iter().any(|mention| mention.key == key);
         if seen(one) && seen(other) {
@@ -186,318 +189,6 @@ fn merge_references(facts: &mut Facts) {
     }
 }
 
-/// Records that stand between who acts and what is acted on.
-const EVENTS: &[(&[&str], &[&str], Option<&str>)] = &[
-    (
-        &["book"],
-        &["booking", "reservation", "appointment", "registration", "enrollment"],
-        Some("booking"),
-    ),
-    (&["reserve"], &["reservation", "booking"], Some("reservation")),
-    (
-        &["borrow", "lend", "loan"],
-        &["loan", "borrowing", "checkout", "lending", "rental"],
-        Some("loan"),
-    ),
-    (&["rent", "hire", "lease"], &["rental", "hire", "booking", "lease"], Some("rental")),
-    (&["buy", "purchase", "order"], &["order", "purchase", "sale", "ticket"], Some("order")),
-    (&["adopt"], &["adoption"], Some("adoption")),
-    (&["apply"], &["application", "job_application"], Some("application")),
-    (&["review", "rate"], &["review", "rating", "feedback"], Some("review")),
-    (&["donate"], &["donation"], Some("donation")),
-    (&["vote"], &["vote"], None),
-    (
-        &[
-            "enroll",
-            "enrol",
-            "register",
-            "sign",
-            "join",
-            "attend",
-            "participate",
-            "take",
-            "study",
-            "play",
-            "compete",
-            "volunteer",
-            "subscribe",
-            "follow",
-            "like",
-        ],
-        &[
-            "enrollment",
-            "enrolment",
-            "registration",
-            "booking",
-            "attendance",
-            "membership",
-            "participation",
-            "subscription",
-            "signup",
-        ],
-        None,
-    ),
-];
-
-/// Deeds become records of their own where the words name one or where it must have dates; else both sides are linked.
-pub(super) fn deeds(facts: &mut Facts, drafts: &mut Vec<Draft>) {
-    let all: Vec<Deed> = std::mem::take(&mut facts.deeds);
-    for deed in all {
-        let has = |key: &str| {
-            drafts.iter().any(|draft| draft.key == key || draft.key.ends_with(&format!("_{key}")))
-        };
-        if !has(&deed.subject) || !has(&deed.object) {
-            continue;
-        }
-        let Some((_, events, usual)) =
-            EVENTS.iter().find(|(verbs, ..)| verbs.contains(&deed.verb.as_str()))
-        else {
-            continue;
-        };
-        let object_tail = deed.object.rsplit('_').next().unwrap_or_default();
-        if events.contains(&object_tail)
-            || matches!(
-                object_tail,
-                "appointment"
-                    | "consultation"
-                    | "visit"
-                    | "viewing"
-                    | "lesson"
-                    | "order"
-                    | "application"
-            )
-        {
-            facts.relate(&deed.object, &deed.subject, false, false);
-            continue;
-        }
-        let named = drafts
-            .iter()
-            .find(|draft| {
-                events
-                    .iter()
-                    .any(|event| draft.key == *event || draft.key.ends_with(&format!("_{event}")))
-            })
-            .map(|draft| draft.key.clone());
-        let object = knowledge().describe(&deed.object);
-        let timed =
-            object.class == Class::Event || matches!(deed.object.as_str(), "class" | "course");
-        let event = match (named, usual) {
-            (Some(named), _) => named,
-            (None, Some(usual)) if !(timed && matches!(deed.verb.as_str(), "book" | "reserve")) => {
-                drafts.push(Draft {
-                    key: (*usual).to_owned(),
-                    surface: String::new(),
-                    plural: false,
-                    named: false,
-                    like: (*usual).to_owned(),
-                });
-                (*usual).to_owned()
-            }
-            _ => {
-                facts.relate(&deed.subject, &deed.object, true, false);
-                continue;
-            }
-        };
-        facts.relate(&event, &deed.subject, false, false);
-        let lines = drafts.iter().any(|draft| {
-            matches!(draft.like.as_str(), "line_item" | "order_item" | "order_line" | "cart_item")
-        });
-        if event == "order" {
-            if !lines {
-                facts.relate(&event, &deed.object, true, false);
-            }
-        } else {
-            facts.relate(&event, &deed.object, false, false);
-        }
-    }
-}
-
-/// Usual ties between things that are only listed; never a second one between the same two, never a circle.
-pub(super) fn usual_relations(facts: &mut Facts, drafts: &[Draft]) {
-    let base = knowledge();
-    let required = base.pair_order.iter().filter(|(_, _, tie)| *tie == Tie::Required);
-    let others = base.pair_order.iter().filter(|(_, _, tie)| *tie != Tie::Required);
-    for (child, parent, tie) in required.chain(others) {
-        let find = |key: &str| {
-            let exact = drafts.iter().find(|draft| draft.key == *key || draft.like == *key);
-            exact
-                .or_else(|| drafts.iter().find(|draft| base.canonical(&draft.key) == key))
-                .map(|draft| draft.key.clone())
-        };
-        let (Some(child), Some(parent)) = (find(child), find(parent)) else { continue };
-        tie_up(facts, &child, &parent, *tie);
-    }
-    for child in drafts {
-        if facts.relations.iter().any(|relation| relation.source == child.key) {
-            continue;
-        }
-        for parent in drafts.iter().filter(|parent| parent.key != child.key) {
-            if (child.key.contains('_') || parent.key.contains('_'))
-                && let Some(tie) = base.tie(&child.key, &parent.key)
-            {
-                tie_up(facts, &child.key, &parent.key, tie);
-            }
-        }
-    }
-    transactions(facts, drafts);
-}
-
-fn tie_up(facts: &mut Facts, child: &str, parent: &str, tie: Tie) {
-    if child == parent || linked(facts, child, parent) {
-        return;
-    }
-    // A comment of a named thing is not also one of everything else; an order's lines are not the shop's.
-    let hangs = |relation: &RelationFact| {
-        (relation.source == child && !relation.both && !super::facts::acts(&relation.target))
-            || (relation.target == child && relation.both)
-    };
-    if matches!(child, "comment" | "tag" | "reply" | "attachment" | "review" | "label")
-        && !super::facts::acts(parent)
-        && facts.relations.iter().any(hangs)
-    {
-        return;
-    }
-    if tie != Tie::Both && reaches(facts, parent, child) {
-        return;
-    }
-    // What is part of one thing hangs on what that thing is tied to already.
-    let parts: Vec<&str> = facts
-        .relations
-        .iter()
-        .filter(|relation| relation.source == child && relation.required)
-        .map(|relation| relation.target.as_str())
-        .collect();
-    if parts.iter().any(|whole| linked(facts, whole, parent)) {
-        return;
-    }
-    let both = tie == Tie::Both;
-    let (source, target) = if both && knowledge().describe(child).class == Class::Tag {
-        (parent, child)
-    } else {
-        (child, parent)
-    };
-    facts.relations.push(RelationFact {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        both,
-        required: tie == Tie::Required,
-    });
-}
-
-fn linked(facts: &Facts, one: &str, other: &str) -> bool {
-    facts.relations.iter().any(|relation| {
-        (relation.source == one && relation.target == other)
-            || (relation.source == other && relation.target == one)
-    })
-}
-
-/// Whether `from` refers to `to`, directly or through others.
-fn reaches(facts: &Facts, from: &str, to: &str) -> bool {
-    let mut seen: HashSet<&str> = HashSet::new();
-    let mut open = vec![from];
-    while let Some(key) = open.pop() {
-        if key == to {
-            return true;
-        }
-        if seen.insert(key) {
-            open.extend(
-                facts
-                    .relations
-                    .iter()
-                    .filter(|relation| !relation.both && relation.source == key)
-                    .map(|relation| relation.target.as_str()),
-            );
-        }
-    }
-    false
-}
-
-/// Bookings, rentals and the like concern somebody and something, even where the words are new.
-fn transactions(facts: &mut Facts, drafts: &[Draft]) {
-    let base = knowledge();
-    let sold = drafts.iter().find(|draft| base.describe(&draft.like).class == Class::Thing);
-    let lines = drafts.iter().find(|draft| base.canonical(&draft.like) == "line_item");
-    let order = drafts
-        .iter()
-        .find(|draft| matches!(draft.key.as_str(), "order" | "purchase_order" | "customer_order"));
-    if let (Some(order), Some(sold)) = (order, sold) {
-        // What is ordered: by its lines where there are any.
-        match lines {
-            Some(lines) => {
-                if !facts
-                    .relations
-                    .iter()
-                    .any(|relation| relation.source == lines.key && relation.target != order.key)
-                    && !linked(facts, &lines.key, &sold.key)
-                {
-                    facts.relate(&lines.key, &sold.key, false, false);
-                }
-            }
-            None => {
-                let has = facts.relations.iter().any(|relation| {
-                    (relation.source == order.key || relation.target == order.key)
-                        && [&relation.source, &relation.target]
-                            .iter()
-                            .any(|key| base.describe(key).class == Class::Thing)
-                });
-                if !has {
-                    facts.relate(&order.key, &sold.key, true, false);
-                }
-            }
-        }
-    }
-    const DEALS: &[&str] = &[
-        "booking",
-        "reservation",
-        "rental",
-        "loan",
-        "appointment",
-        "inspection",
-        "sale",
-        "purchase",
-        "visit",
-        "adoption",
-        "donation",
-        "delivery",
-        "registration",
-    ];
-    for draft in drafts {
-        let tail = draft.key.rsplit('_').next().unwrap_or_default();
-        if !DEALS.contains(&tail) {
-            continue;
-        }
-        let of_class = |person: bool| {
-            drafts.iter().find(|other| {
-                let Known { class, role, .. } = knowledge().describe(&other.like);
-                other.key != draft.key
-                    && if person {
-                        class == Class::Person && role != Role::One
-                    } else {
-                        matches!(class, Class::Thing | Class::Place)
-                    }
-            })
-        };
-        for person in [true, false] {
-            let has = facts.relations.iter().any(|relation| {
-                relation.source == draft.key && {
-                    let class = knowledge().describe(&relation.target).class;
-                    if person {
-                        class == Class::Person
-                    } else {
-                        matches!(class, Class::Thing | Class::Place | Class::Event)
-                    }
-                }
-            });
-            if let Some(other) = of_class(person).filter(|_| !has)
-                && !linked(facts, &draft.key, &other.key)
-                && !reaches(facts, &other.key, &draft.key)
-            {
-                facts.relate(&draft.key, &other.key, false, false);
-            }
-        }
-    }
-}
-
 /// Entities with their names and fields.
 pub(super) fn entities(
     drafts: &[Draft],
@@ -533,248 +224,6 @@ pub(super) fn entities(
         ));
     }
     out
-}
-
-/// What was said about the thing, and what is usual; when the request describes it itself, only that.
-fn fields(known: &Known, said: &[&FieldFact], labels: &Labels) -> Vec<Field> {
-    let mut explicit: Vec<Field> = Vec::new();
-    for fact in said {
-        let field = explicit_field(fact, known, labels);
-        match explicit.iter_mut().find(|other| other.name == field.name) {
-            Some(other) => {
-                if other.values.is_empty() || !fact.values.is_empty() {
-                    *other = field;
-                }
-            }
-            None => explicit.push(field),
-        }
-    }
-    let described = explicit.len() >= 3
-        || (explicit.len() == 2 && said.iter().any(|fact| fact.listed))
-        || (explicit.len() == 2 && explicit.iter().any(|field| is_name(&field.name)));
-    let mut out: Vec<Field> = Vec::new();
-    if described {
-        if !explicit.iter().any(|field| {
-            is_name(&field.name) || (field.required && field.kind == FieldKind::String)
-        }) {
-            let usual_name =
-                known.fields.iter().find(|field| field.kind == FieldKind::String && field.required);
-            let text = |field: &&mut Field| field.kind == FieldKind::String;
-            let identity =
-                |field: &&mut Field| field.kind == FieldKind::String && identifies(&field.name);
-            let found = if explicit.iter_mut().any(|mut field| identity(&&mut field)) {
-                explicit.iter_mut().find(identity)
-            } else if usual_name.is_none() {
-                explicit.iter_mut().find(text)
-            } else {
-                None
-            };
-            match (found, usual_name) {
-                (Some(field), _) => field.required = true,
-                (None, Some(usual)) => out.push(labels.field(usual.clone())),
-                (None, None) => {}
-            }
-        }
-        out.extend(explicit);
-    } else {
-        for field in &known.fields {
-            match explicit.iter().position(|other| {
-                other.name == field.name || same_meaning(&other.name, &field.name)
-            }) {
-                Some(at) => {
-                    let mut own = explicit.remove(at);
-                    own.required |= field.required;
-                    out.push(own);
-                }
-                None => out.push(labels.field(field.clone())),
-            }
-        }
-        out.extend(explicit);
-    }
-    finish(&mut out);
-    out
-}
-
-/// First the name of a record, safe and distinct names, and not too many.
-pub(super) fn finish(fields: &mut Vec<Field>) {
-    for field in fields.iter_mut() {
-        field.name = naming::field_name(&field.name);
-        if field.kind == FieldKind::Enum {
-            let mut seen = HashSet::new();
-            field.values = field
-                .values
-                .iter()
-                .map(|value| naming::enum_value(value))
-                .filter(|value| !value.is_empty() && seen.insert(value.clone()))
-                .take(20)
-                .collect();
-            if field.values.is_empty() {
-                field.kind = FieldKind::String;
-            }
-        } else {
-            field.values.clear();
-        }
-    }
-    let mut seen = HashSet::new();
-    fields.retain(|field| seen.insert(field.name.clone()));
-    let naming_field = fields
-        .iter()
-        .position(|field| is_name(&field.name) && field.kind == FieldKind::String)
-        .or_else(|| {
-            fields.iter().position(|field| field.kind == FieldKind::String && field.required)
-        });
-    if let Some(at) = naming_field {
-        let mut field = fields.remove(at);
-        field.required = true;
-        fields.insert(0, field);
-    }
-    if !fields.iter().any(|field| field.required)
-        && let Some(first) = fields.first_mut()
-    {
-        first.required = true;
-    }
-    fields.truncate(MAX_FIELDS);
-}
-
-fn is_name(name: &str) -> bool {
-    matches!(
-        name,
-        "name"
-            | "title"
-            | "subject"
-            | "full_name"
-            | "first_name"
-            | "label"
-            | "headline"
-            | "company_name"
-    )
-}
-
-/// Whether things of this kind usually have such a field.
-pub(super) fn usually_has(like: &str, key: &str) -> bool {
-    !matches!(key, "status" | "notes" | "description" | "name")
-        && knowledge()
-            .describe(like)
-            .fields
-            .iter()
-            .any(|field| field.name == key || same_meaning(&field.name, key))
-}
-
-/// Text by which a record can be told from others.
-fn identifies(name: &str) -> bool {
-    matches!(
-        name,
-        "code"
-            | "reference"
-            | "isbn"
-            | "sku"
-            | "barcode"
-            | "symbol"
-            | "handle"
-            | "username"
-            | "license_plate"
-            | "plate"
-            | "model"
-            | "term"
-            | "question"
-            | "word"
-            | "vin"
-            | "last_name"
-    ) || name.ends_with("_number")
-        || name.ends_with("_code")
-        || name.ends_with("_name")
-        || name.ends_with("_title")
-        || name == "number"
-}
-
-pub(super) fn same_meaning(one: &str, other: &str) -> bool {
-    const SAME: &[&[&str]] = &[
-        &["due_date", "deadline", "due"],
-        &["stock", "quantity", "stock_level", "stock_quantity", "quantity_in_stock", "qty"],
-        &["notes", "remarks", "comments_text", "observations"],
-        &["phone", "phone_number", "telephone", "mobile"],
-        &["email", "email_address", "e_mail"],
-        &["date_of_birth", "birth_date", "birthday", "birthdate", "dob"],
-        &["status", "state"],
-        &["description", "details", "summary"],
-        &["name", "title", "full_name"],
-        &["amount", "total", "total_amount", "total_price", "value"],
-        &["publication_year", "year", "year_published", "published_year"],
-        &["page_count", "pages", "number_of_pages"],
-        &[
-            "starts_at",
-            "start_time",
-            "start_date",
-            "on_date",
-            "date",
-            "date_and_time",
-            "scheduled_at",
-            "appointment_time",
-            "time",
-            "at_time",
-            "event_date",
-            "exam_date",
-            "inspection_date",
-            "visit_date",
-            "workout_date",
-            "work_date",
-            "expense_date",
-            "transaction_date",
-        ],
-        &["ends_at", "end_time", "end_date"],
-        &["url", "link", "website"],
-        &["price", "unit_price", "cost", "daily_rate", "price_per_night"],
-        &["content", "body", "text"],
-        &["duration_minutes", "duration"],
-        &["code", "number", "reference", "order_number", "invoice_number"],
-        &["hours", "hours_worked"],
-        &["license_plate", "plate", "plate_number"],
-        &["seats", "capacity"],
-    ];
-    SAME.iter().any(|group| group.contains(&one) && group.contains(&other))
-}
-
-/// A field as the request describes it.
-pub(super) fn explicit_field(fact: &FieldFact, known: &Known, labels: &Labels) -> Field {
-    let key = fact.key.trim_matches('_');
-    let attribute =
-        lexicon().attribute(key).or_else(|| lexicon().attribute(&lexicon().singular(key)));
-    let usual = known.fields.iter().find(|field| field.name == key);
-    let mut kind = match (fact.kind, fact.values.is_empty(), usual, &attribute) {
-        (Some(kind), ..) => kind,
-        (None, false, ..) => FieldKind::Enum,
-        (None, true, Some(usual), _) => usual.kind,
-        (None, true, None, Some(attribute)) => attribute.kind,
-        (None, true, None, None) => FieldKind::String,
-    };
-    let mut values = if !fact.values.is_empty() {
-        fact.values.clone()
-    } else if let Some(usual) = usual {
-        usual.values.clone()
-    } else {
-        attribute.map(|attribute| attribute.values).unwrap_or_default()
-    };
-    if matches!(values.as_slice(), [one, other] if one.eq_ignore_ascii_case("yes") && other.eq_ignore_ascii_case("no"))
-    {
-        kind = FieldKind::Boolean;
-        values.clear();
-    }
-    let (flag, name) = match key.strip_suffix("_flag") {
-        Some(name) => (true, name),
-        None => (false, key),
-    };
-    if flag {
-        kind = FieldKind::Boolean;
-    }
-    Field {
-        name: naming::field_name(name),
-        label: labels.said_field(name, &fact.surface),
-        kind,
-        required: !fact.flags.optional
-            && (fact.flags.required || usual.is_some_and(|usual| usual.required)),
-        unique: fact.flags.unique || usual.is_some_and(|usual| usual.unique),
-        values,
-    }
 }
 
 /// Relations with names that neither fields nor other relations have; fields that say the same give way.

@@ -1,10 +1,13 @@
 //! Single changes of an intent that leave it valid, each with the sentence that tells of it.
 
-use super::super::model::{Entity, Field, FieldKind, Intent, Relation, RelationKind, Route};
-use super::assemble::{self, Draft, MAX_ENTITIES, MAX_FIELDS};
-use super::facts::{Facts, FieldFact, surface};
+mod things;
+
+use super::super::model::{Entity, Field, FieldKind, Intent, RelationKind, Route};
+use super::assemble::MAX_FIELDS;
+use super::facts::{FieldFact, surface};
+use super::fields;
 use super::grammar::Phrase;
-use super::knowledge::{Class, Tie, knowledge};
+use super::knowledge::knowledge;
 use super::labels::Labels;
 use super::lexicon::lexicon;
 use super::naming;
@@ -79,11 +82,11 @@ impl Editor {
     }
 
     pub(super) fn vibe(&mut self, route: Route) {
-        if route.choice != self.intent.vibe.choice {
+        if route.choice == self.intent.vibe.choice {
+            self.changes.push(format!("The look already is {}.", route.choice.replace('_', " ")));
+        } else {
             self.changes.push(format!("The look is now {}.", route.choice.replace('_', " ")));
             self.intent.vibe = route;
-        } else {
-            self.changes.push(format!("The look already is {}.", route.choice.replace('_', " ")));
         }
     }
 
@@ -131,21 +134,6 @@ impl Editor {
         true
     }
 
-    /// The accounts of the log-in are users already.
-    fn rename_users(&mut self) {
-        if let Some(entity) = self.find_mut("User") {
-            "AppUser".clone_into(&mut entity.name);
-            "app_users".clone_into(&mut entity.plural);
-            for relation in &mut self.intent.relations {
-                for end in [&mut relation.source, &mut relation.target] {
-                    if end == "User" {
-                        "AppUser".clone_into(end);
-                    }
-                }
-            }
-        }
-    }
-
     pub(super) fn remove_feature(&mut self, feature: &str) -> bool {
         let before = self.intent.features.len();
         self.intent.features.retain(|known| known != feature);
@@ -169,7 +157,7 @@ impl Editor {
 
     pub(super) fn add_field(&mut self, owner: Option<&str>, key: &str, phrase: &Phrase) {
         let usual = self.intent.entities.iter().find(|entity| {
-            assemble::usually_has(&naming::snake(&entity.name), key)
+            fields::usually_has(&naming::snake(&entity.name), key)
                 && field_index(entity, key).is_none()
         });
         let primary = self.intent.entities.first();
@@ -190,9 +178,9 @@ impl Editor {
             listed: false,
         };
         let known = knowledge().describe(&naming::snake(&name));
-        let mut fields = vec![assemble::explicit_field(&fact, &known, &self.labels)];
+        let mut fields = vec![fields::explicit_field(&fact, &known, &self.labels)];
         let required = fields.iter().any(|field| field.required);
-        assemble::finish(&mut fields);
+        fields::finish(&mut fields);
         let Some(mut field) = fields.pop() else { return };
         field.required = required;
         let reference = self.intent.relations.iter().any(|relation| {
@@ -222,160 +210,6 @@ impl Editor {
             }
         };
         self.changes.push(text);
-    }
-
-    fn add_entity(&mut self, key: &str, said: &str, named: bool) -> Option<String> {
-        let (name, _) = naming::entity_names(key);
-        if self.find(&name).is_some() {
-            return Some(name);
-        }
-        if self.intent.entities.len() >= MAX_ENTITIES {
-            return None;
-        }
-        let draft = Draft {
-            key: key.to_owned(),
-            surface: said.to_owned(),
-            plural: true,
-            named,
-            like: key.to_owned(),
-        };
-        let auth = self.intent.features.iter().any(|feature| feature == "auth");
-        let made = assemble::entities(&[draft], &Facts::default(), &self.labels, auth);
-        let (_, entity) = made.into_iter().next()?;
-        let taken = self
-            .intent
-            .entities
-            .iter()
-            .any(|known| known.name == entity.name || known.plural == entity.plural);
-        let name = entity.name.clone();
-        if !taken {
-            self.intent.entities.push(entity);
-        }
-        Some(name)
-    }
-
-    /// A new kind of thing, tied to the targets or as usual.
-    pub(super) fn add_thing(
-        &mut self,
-        key: &str,
-        phrase: &Phrase,
-        targets: &[String],
-        plural: bool,
-    ) {
-        let existed = self.entity(key);
-        let name = match &existed {
-            Some(name) => Some(name.clone()),
-            None => self.add_entity(key, &surface(phrase), true),
-        };
-        let Some(name) = name else { return };
-        let label =
-            self.find(&name).map(|entity| entity.label_plural.to_lowercase()).unwrap_or_default();
-        if existed.is_none() {
-            self.changes.push(format!("Added {label}."));
-        }
-        let base = knowledge();
-        let known = base.describe(key);
-        let usual: Vec<String> = self
-            .intent
-            .entities
-            .iter()
-            .map(|entity| entity.name.clone())
-            .filter(|other| *other != name)
-            .collect();
-        let all = if targets.is_empty() { &usual } else { targets };
-        for target in all {
-            let other = naming::snake(target);
-            let (child, parent) = (base.tie(key, &other), base.tie(&other, key));
-            if targets.is_empty() && child.is_none() && parent.is_none() {
-                continue;
-            }
-            let many = RelationKind::ManyToMany;
-            let one = RelationKind::ManyToOne;
-            let made = match (child, parent) {
-                _ if known.class == Class::Tag => self.push_relation(target, &name, many, false),
-                (Some(Tie::Both), _) | (_, Some(Tie::Both)) => {
-                    self.push_relation(target, &name, many, false)
-                }
-                (Some(tie), _) => self.push_relation(&name, target, one, tie == Tie::Required),
-                (None, Some(_)) => self.push_relation(target, &name, one, false),
-                (None, None) if !plural || known.class == Class::Classifier => {
-                    self.push_relation(target, &name, one, false)
-                }
-                (None, None) => self.push_relation(&name, target, one, false),
-            };
-            if made && existed.is_some() {
-                self.changes.push(format!(
-                    "Linked {label} with {}.",
-                    self.find(target)
-                        .map(|entity| entity.label_plural.to_lowercase())
-                        .unwrap_or_default()
-                ));
-            }
-        }
-    }
-
-    pub(super) fn relate(&mut self, source: &str, target: &str, kind: RelationKind) {
-        let (Some(source), Some(target)) = (self.entity(source), self.entity(target)) else {
-            return;
-        };
-        if self.push_relation(&source, &target, kind, false) {
-            self.changes.push(format!("{source} now refers to {target}."));
-        }
-    }
-
-    fn push_relation(
-        &mut self,
-        source: &str,
-        target: &str,
-        kind: RelationKind,
-        required: bool,
-    ) -> bool {
-        let linked = self.intent.relations.iter().any(|known| {
-            (known.source == source && known.target == target)
-                || (known.source == target && known.target == source)
-        });
-        if linked || source == target {
-            return false;
-        }
-        let Some(other) = self.find(target) else { return false };
-        let base = if kind == RelationKind::ManyToMany {
-            other.plural.clone()
-        } else {
-            naming::snake(&other.name)
-        };
-        let taken = |name: &str| {
-            self.intent.relations.iter().any(|known| known.source == source && known.name == name)
-                || self.find(source).is_some_and(|entity| {
-                    entity
-                        .fields
-                        .iter()
-                        .any(|field| field.name == name || field.name == format!("{name}_id"))
-                })
-                || matches!(name, "owner" | "parent" | "metadata" | "registry")
-        };
-        let mut name = base.clone();
-        if taken(&name) {
-            name = format!("{}_{base}", naming::snake(source));
-        }
-        if taken(&name) {
-            return false;
-        }
-        self.intent.relations.push(Relation {
-            kind,
-            source: source.to_owned(),
-            target: target.to_owned(),
-            name,
-            required,
-        });
-        true
-    }
-
-    fn drop_entity(&mut self, name: &str) {
-        self.intent.entities.retain(|entity| entity.name != name);
-        self.intent.relations.retain(|relation| relation.source != name && relation.target != name);
-        if name == "Comment" {
-            self.intent.features.retain(|feature| feature != "comments");
-        }
     }
 
     /// A field, or a kind of thing while another is left.
@@ -408,23 +242,6 @@ impl Editor {
         }
         let label = entity.label_plural.to_lowercase();
         self.changes.push(format!("Removed {} from {label}.", field.label.to_lowercase()));
-    }
-
-    fn remove_relation(&mut self, owner: Option<&str>, key: &str) {
-        let Some(owner) = owner else { return };
-        let other = self.entity(key);
-        let before = self.intent.relations.len();
-        self.intent.relations.retain(|relation| {
-            let ends = [&relation.source, &relation.target];
-            !(ends.contains(&&owner.to_owned())
-                && other.as_ref().is_some_and(|other| ends.contains(&other)))
-        });
-        if self.intent.relations.len() < before {
-            self.changes.push(format!(
-                "Removed the link between {owner} and {}.",
-                other.unwrap_or_default()
-            ));
-        }
     }
 
     pub(super) fn flag(
@@ -474,7 +291,7 @@ impl Editor {
             }
         }
         let required = field.required;
-        assemble::finish(&mut changed);
+        fields::finish(&mut changed);
         let Some(mut next) = changed.pop() else { return false };
         next.required = required;
         let text = format!("Changed {} of {label}.", next.label.to_lowercase());
@@ -518,42 +335,6 @@ impl Editor {
         let text = format!("Renamed {} to {}.", old.to_lowercase(), field.label.to_lowercase());
         self.changes.push(text);
     }
-
-    fn rename_entity(&mut self, old: &str, new: &str) {
-        let lower = naming::snake(new);
-        let key = match lower.rsplit_once('_') {
-            Some((head, last)) => format!("{head}_{}", lexicon().singular(last)),
-            None => lexicon().singular(&lower),
-        };
-        let (name, plural) = naming::entity_names(&key);
-        if key.is_empty()
-            || self.intent.entities.iter().any(|entity| {
-                entity.name != old && (entity.name == name || entity.plural == plural)
-            })
-        {
-            return;
-        }
-        let (label, label_plural) = self.labels.entity(&key, new, lower != key);
-        let Some(entity) = self.find_mut(old) else { return };
-        let before = std::mem::replace(&mut entity.label_plural, label_plural);
-        entity.label = label;
-        entity.name.clone_from(&name);
-        entity.plural = plural;
-        let after = entity.label_plural.to_lowercase();
-        let (old_key, new_key) = (naming::snake(old), naming::snake(&name));
-        for relation in &mut self.intent.relations {
-            if relation.source == old {
-                relation.source.clone_from(&name);
-            }
-            if relation.target == old {
-                relation.target.clone_from(&name);
-                if relation.name == old_key && new_key != "owner" {
-                    relation.name.clone_from(&new_key);
-                }
-            }
-        }
-        self.changes.push(format!("Renamed {} to {after}.", before.to_lowercase()));
-    }
 }
 
 fn field_index(entity: &Entity, key: &str) -> Option<usize> {
@@ -562,7 +343,5 @@ fn field_index(entity: &Entity, key: &str) -> Option<usize> {
     let exact = entity.fields.iter().position(|field| {
         field.name == key || field.name == singular || naming::snake(&field.label) == key
     });
-    exact.or_else(|| {
-        entity.fields.iter().position(|field| assemble::same_meaning(&field.name, &key))
-    })
+    exact.or_else(|| entity.fields.iter().position(|field| fields::same_meaning(&field.name, &key)))
 }

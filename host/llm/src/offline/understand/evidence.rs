@@ -92,7 +92,8 @@ impl Grams {
     pub(super) fn has(&self, expression: &str) -> bool {
         let expression = &normal(expression);
         // "sign up for shifts" is no account.
-        let found = self.all.contains(expression) && !(expression.starts_with("sign") && self.all.contains(&format!("{expression}_for")));
+        let found = self.all.contains(expression)
+            && !(expression.starts_with("sign") && self.all.contains(&format!("{expression}_for")));
         found
             && !["no_", "without_", "without_any_", "not_", "without_a_", "no_need_for_"]
                 .iter()

@@ -154,6 +154,7 @@ const TECHNICAL: &[(&str, &[&str])] = &[
 ];
 
 /// What a phrase stands for. `request_words` tells technical words from things; `labelled`: a colon or a bracket follows.
+#[expect(clippy::too_many_lines, reason = "one list of cases, read from top to bottom")]
 pub(super) fn sort(
     phrase: &Phrase,
     request_words: &std::collections::HashSet<String>,
@@ -243,7 +244,19 @@ pub(super) fn sort(
     if !noun_first
         && words.len() > 1
         && !plural
-        && matches!(last.key.as_str(), "list" | "collection" | "catalog" | "catalogue" | "archive" | "database" | "directory" | "registry" | "log") && knowledge().entity(&join(&words)).is_none()
+        && matches!(
+            last.key.as_str(),
+            "list"
+                | "collection"
+                | "catalog"
+                | "catalogue"
+                | "archive"
+                | "database"
+                | "directory"
+                | "registry"
+                | "log"
+        )
+        && knowledge().entity(&join(&words)).is_none()
     {
         return Sort::App(words.iter().take(words.len() - 1).map(|word| (*word).clone()).collect());
     }
@@ -266,7 +279,10 @@ pub(super) fn sort(
         {
             return Sort::Place(full);
         }
-    } else if !plural && lexicon.is("org", &last.key)         && (!lexicon.is("place_entity", &last.key) || matches!(phrase.det, Det::One | Det::Definite))
+    } else if !plural
+        && lexicon.is("org", &last.key)
+        && (!lexicon.is("place_entity", &last.key)
+            || matches!(phrase.det, Det::One | Det::Definite))
     {
         return Sort::Place(full);
     }

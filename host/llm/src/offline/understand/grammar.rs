@@ -1,9 +1,12 @@
 //! From tokens to phrases: which words are nouns, which are verbs, and what joins them.
 
+mod verbs;
+
 use super::super::model::FieldKind;
 use super::knowledge::knowledge;
 use super::lexicon::{VerbForm, lexicon};
 use super::text::{Flags, Mark, Number, Token};
+use verbs::{base_is_verb, determined_or_plural, starts_phrase, third_person};
 
 /// How two phrases hang together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +111,7 @@ pub(super) fn items(tokens: &[Token], noun_first: bool) -> Vec<Item> {
                 }
             }
             Tag::Adjective => {
-                adjective(token, &mut phrase, &mut out, tokens.get(at + 1), noun_first)
+                adjective(token, &mut phrase, &mut out, tokens.get(at + 1), noun_first);
             }
             Tag::Det(det) => {
                 flush(&mut out, &mut phrase, noun_first);
@@ -190,6 +193,34 @@ fn word(token: &Token, app: bool) -> Word {
     }
 }
 
+/// Application words that say nothing about what follows them.
+const GENERIC: &[&str] = &[
+    "app",
+    "application",
+    "system",
+    "platform",
+    "tool",
+    "website",
+    "site",
+    "webapp",
+    "tracker",
+    "manager",
+    "management",
+    "organizer",
+    "organiser",
+    "tracking",
+    "scheduling",
+    "planning",
+    "administration",
+    "dashboard",
+    "portal",
+    "api",
+    "backend",
+    "frontend",
+    "crm",
+    "erp",
+];
+
 fn flush(out: &mut Vec<Item>, phrase: &mut Phrase, noun_first: bool) {
     let mut done = std::mem::take(phrase);
     if done.words.is_empty() {
@@ -200,7 +231,6 @@ fn flush(out: &mut Vec<Item>, phrase: &mut Phrase, noun_first: bool) {
     }
     done.words.truncate(6);
     // "project management tasks": what an application noun describes is the noun that follows it.
-    const GENERIC: &[&str] = &["app", "application", "system", "platform", "tool", "website", "site", "webapp", "tracker", "manager", "management", "organizer", "organiser", "tracking", "scheduling", "planning", "administration", "dashboard", "portal", "api", "backend", "frontend", "crm", "erp"];
     if !noun_first && done.words.last().is_some_and(|word| !word.app) {
         for word in done.words.iter_mut().filter(|word| !GENERIC.contains(&word.key.as_str())) {
             word.app = false;
@@ -318,8 +348,8 @@ fn function_word(tokens: &[Token], at: usize, last: &Tag) -> Option<(Tag, usize)
             Tag::Noun | Tag::App | Tag::Item(Item::Comma | Item::Close) => item(Item::Relative, 0),
             _ => Some((Tag::Det(Det::Definite), 0)),
         },
-        "where" | "when" | "while" | "whose" | "so" | "because" | "if" => item(Item::Clause, 0),
-        "i" | "we" | "they" | "you" | "it" => item(Item::Clause, 0),
+        "where" | "when" | "while" | "whose" | "so" | "because" | "if" | "i" | "we" | "they"
+        | "you" | "it" => item(Item::Clause, 0),
         word if lexicon().is("modal", word) => item(Item::Modal, 0),
         word if lexicon().is("stop", word) => Some((Tag::Skip, 0)),
         _ => None,
@@ -348,7 +378,13 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
                     return (Tag::App, 0);
                 }
                 !noun_too
-                    || (matches!(last, Tag::Item(Item::Link(Link::For | Link::By | Link::In) | Item::Stop)) && !next_app && starts_phrase(next) && (*last != Tag::Item(Item::Stop) || next.is_some_and(determined_or_plural)))
+                    || (matches!(
+                        last,
+                        Tag::Item(Item::Link(Link::For | Link::By | Link::In) | Item::Stop)
+                    ) && !next_app
+                        && starts_phrase(next)
+                        && (*last != Tag::Item(Item::Stop)
+                            || next.is_some_and(determined_or_plural)))
             }
             VerbForm::Past => {
                 if next.is_some_and(|next| next.is_one_of(&["by"]))
@@ -376,7 +412,12 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
         }
     }
     if lexicon.is("adjective", word) {
-        let alone = lexicon.attribute_listed(word) && !word.starts_with("unique") && !starts_phrase(next) && out.iter().rev().take_while(|item| **item != Item::Stop).any(|item| matches!(item, Item::Link(Link::With | Link::Has) | Item::Open | Item::Colon));
+        let alone = lexicon.attribute_listed(word)
+            && !word.starts_with("unique")
+            && !starts_phrase(next)
+            && out.iter().rev().take_while(|item| **item != Item::Stop).any(|item| {
+                matches!(item, Item::Link(Link::With | Link::Has) | Item::Open | Item::Colon)
+            });
         return (if alone { Tag::Noun } else { Tag::Adjective }, 0);
     }
     if lexicon.is("app", word) {
@@ -397,95 +438,4 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
         return (if thing || described { Tag::Noun } else { Tag::App }, 0);
     }
     (Tag::Noun, 0)
-}
-
-/// Whether a noun phrase can start here.
-fn starts_phrase(token: Option<&Token>) -> bool {
-    let Some(token) = token.filter(|token| token.mark == Mark::Word) else { return false };
-    if token.noun.is_some()
-        || token.is_one_of(&[
-            "a", "an", "the", "their", "my", "our", "its", "each", "every", "one", "many",
-            "multiple", "several", "new", "all",
-        ])
-    {
-        return true;
-    }
-    let lexicon = lexicon();
-    !(lexicon.is("stop", &token.lower)
-        || lexicon.is("modal", &token.lower)
-        || token.is_one_of(&[
-            "and", "or", "with", "of", "for", "has", "have", "that", "which", "who", "where",
-            "plus",
-        ]))
-}
-
-/// "each member books a class": the word that could be a plural is the verb of a singular subject.
-fn third_person(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> bool {
-    if matches!(last, Tag::Item(Item::Relative)) {
-        return true;
-    }
-    let subject = at
-        .checked_sub(1)
-        .and_then(|before| tokens.get(before))
-        .is_some_and(|token| token.mark == Mark::Word && !lexicon().is_plural(&token.lower));
-    let next = tokens.get(at + 1);
-    let object = next.is_some_and(|next| {
-        next.is_one_of(&["a", "an", "the", "one", "many", "several", "multiple", "their", "its"])
-    });
-    let determined = at
-        .checked_sub(2)
-        .and_then(|before| tokens.get(before))
-        .is_some_and(|token| token.is_one_of(&["a", "an", "each", "every", "the", "one"]));
-    let object = object
-        || (determined
-            && starts_phrase(next)
-            && next.is_some_and(|next| {
-                next.noun != Some(Number::Singular) && !lexicon().is("app", &next.lower)
-            }));
-    *last == Tag::Noun && subject && object && !matches!(out.last(), Some(Item::Link(Link::With)))
-}
-
-/// Whether a word that can be both is the verb: after "to" or "can", as an order, or between a plural subject and its object.
-fn base_is_verb(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> bool {
-    let next = tokens.get(at + 1);
-    let next_app =
-        next.is_some_and(|next| next.mark == Mark::Word && lexicon().is("app", &next.lower));
-    match last {
-        Tag::Item(Item::Modal) => true,
-        Tag::Item(Item::Clause) => starts_phrase(next) && !next_app,
-        Tag::Item(Item::Relative) => true,
-        Tag::Item(Item::Stop | Item::Colon) => {
-            starts_phrase(next) && !next_app && next.is_some_and(|next| determined_or_plural(next))
-        }
-        Tag::Item(Item::And | Item::Comma) => {
-            let clause: Vec<&Item> = out
-                .iter()
-                .rev()
-                .take_while(|item| !matches!(item, Item::Stop | Item::Clause))
-                .collect();
-            let after_verb = matches!(clause.get(1), Some(Item::Verb(_)));
-            let verbal = clause.iter().any(|item| matches!(item, Item::Modal | Item::Verb(_)));
-            after_verb || (verbal && next.is_some_and(determined_or_plural) && !next_app)
-        }
-        Tag::Noun => {
-            let plural =
-                at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|token| {
-                    token.noun == Some(Number::Plural)
-                        || (token.noun.is_none() && lexicon().is_plural(&token.lower))
-                });
-            plural
-                && (starts_phrase(next)
-                    || next.is_some_and(|next| next.is_one_of(&["for", "in", "on", "and", "to"])))
-        }
-        _ => false,
-    }
-}
-
-fn determined_or_plural(token: &Token) -> bool {
-    token.noun == Some(Number::Plural)
-        || token.is_one_of(&[
-            "a", "an", "the", "their", "my", "our", "its", "each", "every", "new", "all",
-            "multiple", "many", "and", "or", "them", "it", "him", "us", "me",
-        ])
-        || (token.noun.is_none() && token.mark == Mark::Word && lexicon().is_plural(&token.lower))
 }

@@ -133,12 +133,11 @@ impl Lexicon {
             "phone" => FieldKind::Phone,
             "url" | "website" => FieldKind::Url,
             "name" | "number" | "code" | "title" | "id" | "identifier" | "color" | "colour"
-            | "address" => FieldKind::String,
+            | "address" | "type" => FieldKind::String,
             "description" | "notes" | "instructions" | "summary" => FieldKind::Text,
             "flag" => FieldKind::Boolean,
             "status" => return self.attributes.get("status").cloned(),
             "priority" => return self.attributes.get("priority").cloned(),
-            "type" => FieldKind::String,
             _ => return None,
         };
         Some(Attribute { kind, values: Vec::new() })

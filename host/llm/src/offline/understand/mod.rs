@@ -11,6 +11,7 @@ mod assemble;
 mod edit;
 mod evidence;
 mod facts;
+mod fields;
 mod grammar;
 mod knowledge;
 mod labels;
@@ -20,7 +21,10 @@ mod naming;
 mod read;
 mod refine;
 mod text;
+mod ties;
 mod titles;
+mod translations;
+mod values;
 mod wide;
 
 #[cfg(test)]
@@ -81,7 +85,7 @@ pub fn understand(request: &str) -> Intent {
             text::MAX_CHARS
         ));
     }
-    assemble::deeds(&mut reading.facts, &mut drafts);
+    ties::deeds(&mut reading.facts, &mut drafts);
     if drafts.len() > assemble::MAX_ENTITIES {
         let left_out: Vec<String> = drafts
             .iter()
@@ -96,7 +100,7 @@ pub fn understand(request: &str) -> Intent {
         ));
         drafts.truncate(assemble::MAX_ENTITIES);
     }
-    assemble::usual_relations(&mut reading.facts, &drafts);
+    ties::usual_relations(&mut reading.facts, &drafts);
     give_owners(&mut reading.facts, &drafts);
     let mut entities = assemble::entities(&drafts, &reading.facts, &labels, auth);
     let relations = assemble::relations(&reading.facts, &mut entities);
@@ -143,7 +147,7 @@ fn read_text(request: &str) -> Reading {
     let tokens = titles::without_given(tokens);
     let tokens = language::translate(tokens, tag);
     let grams = Grams::new(&tokens);
-    let tokens = annotate::annotate(&annotate::merge(tokens));
+    let tokens = annotate::annotate(&annotate::merge(&tokens));
     let noun_first = language::noun_first(tag);
     let items: Vec<Item> = grammar::items(&tokens, noun_first);
     let facts = read::Reader::new(&items, grams.set().clone(), noun_first).read();
@@ -227,7 +231,7 @@ fn give_owners(facts: &mut Facts, drafts: &[Draft]) {
             // A plate is one of the cars, whatever the sentence before was about.
             let usual = drafts
                 .iter()
-                .find(|draft| assemble::usually_has(&draft.like, &fact.key))
+                .find(|draft| fields::usually_has(&draft.like, &fact.key))
                 .map(|draft| draft.key.clone());
             fact.owner = usual.or_else(|| primary.clone());
         }

@@ -382,7 +382,7 @@ fn bounded(name: &str, limit: usize) -> String {
 pub(super) fn entity_names(key: &str) -> (String, String) {
     let mut key = bounded(&snake(key), MAX_ENTITY - 8);
     if key.is_empty() {
-        key = "item".to_owned();
+        "item".clone_into(&mut key);
     }
     if key.starts_with(|c: char| c.is_ascii_digit()) {
         key = format!("n{key}");
@@ -414,7 +414,7 @@ pub(super) fn plural_snake(key: &str) -> String {
 pub(super) fn field_name(key: &str) -> String {
     let mut name = bounded(&snake(key), MAX_FIELD);
     if name.is_empty() {
-        name = "value".to_owned();
+        "value".clone_into(&mut name);
     }
     if name.starts_with(|c: char| c.is_ascii_digit()) {
         name = format!("n{name}");

@@ -6,7 +6,7 @@ use super::evidence::{self, Grams};
 use super::facts::{Sort, sort};
 use super::grammar::{self, Det, Item, Link, Phrase};
 use super::text::{Mark, Token};
-use super::{annotate, language, text};
+use super::{annotate, language, text, values};
 
 /// What became of a wish.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -173,7 +173,7 @@ fn run(editor: &mut Editor, command: &[Token], noun_first: bool) {
             to.mark = Mark::Colon;
         }
     }
-    let annotated = annotate::annotate(&annotate::merge(rest.clone()));
+    let annotated = annotate::annotate(&annotate::merge(&rest));
     let items = grammar::items(&annotated, noun_first);
     if RENAME.contains(&verb)
         || (verb == "change" && rest.iter().any(|token| token.is_one_of(&["name", "label"])))
@@ -272,6 +272,7 @@ fn key_of(phrase: &Phrase) -> String {
 }
 
 /// What is named first and what it is to be done to: "a due date" "to tasks"; "tasks" "a due date".
+#[expect(clippy::too_many_lines, reason = "one list of cases, read from top to bottom")]
 fn add(editor: &mut Editor, items: &[Item], rest: &[Token], verb: &str, noun_first: bool) {
     let split = items.iter().position(|item| {
         matches!(
@@ -355,7 +356,7 @@ fn add(editor: &mut Editor, items: &[Item], rest: &[Token], verb: &str, noun_fir
             Sort::Dual(key, always)
                 if !plural || always || target.is_some() && phrase.det == Det::One =>
             {
-                editor.add_field(target.as_deref(), &key, phrase)
+                editor.add_field(target.as_deref(), &key, phrase);
             }
             Sort::AttributeOf(owner, key) => {
                 let owner = editor.entity(&owner).or(target);
@@ -370,7 +371,7 @@ fn add(editor: &mut Editor, items: &[Item], rest: &[Token], verb: &str, noun_fir
                 }
             }
             Sort::App(_) if super::lexicon::lexicon().attribute_listed(&key) => {
-                editor.add_field(target.as_deref(), &key, phrase)
+                editor.add_field(target.as_deref(), &key, phrase);
             }
             Sort::App(_) | Sort::Nothing | Sort::Quantifier => {}
         }
@@ -424,7 +425,7 @@ fn state(editor: &mut Editor, items: &[Item], rest: &[Token], noun_first: bool) 
         }
     }
     if !done
-        && let Some(kind) = rest.last().and_then(annotate::type_word)
+        && let Some(kind) = rest.last().and_then(values::type_word)
         && let Some(phrase) = phrases(items).first()
     {
         let mut typed = (*phrase).clone();

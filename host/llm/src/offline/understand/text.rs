@@ -129,7 +129,7 @@ pub(super) fn tokenise(request: &str, english: bool) -> Vec<Token> {
             '/' | '|' => push_mark(&mut tokens, Mark::Slash, c),
             ':' | '：' | '–' | '—' if !at_line_start => push_mark(&mut tokens, Mark::Colon, c),
             '-' if !at_line_start && previous == ' ' && next == ' ' => {
-                push_mark(&mut tokens, Mark::Colon, c)
+                push_mark(&mut tokens, Mark::Colon, c);
             }
             '(' | '[' | '{' | '（' => tokens.push(Token::new(Mark::Open, "(")),
             ')' | ']' | '}' | '）' => tokens.push(Token::new(Mark::Close, ")")),
@@ -187,13 +187,13 @@ fn push_mark(tokens: &mut Vec<Token>, mark: Mark, c: char) {
 }
 
 fn push_word(tokens: &mut Vec<Token>, word: &mut String, quoted: bool, english: bool) {
-    let taken = std::mem::take(word);
-    let taken = taken.trim_matches(['.', '-', '_']);
-    if taken.trim_matches('\'').is_empty() || taken.chars().all(|c| c.is_ascii_digit() || c == '.')
+    let whole = std::mem::take(word);
+    let whole = whole.trim_matches(['.', '-', '_']);
+    if whole.trim_matches('\'').is_empty() || whole.chars().all(|c| c.is_ascii_digit() || c == '.')
     {
         return;
     }
-    let mut text: String = taken.chars().take(MAX_WORD).collect();
+    let mut text: String = whole.chars().take(MAX_WORD).collect();
     let mut possessive = false;
     if english {
         for suffix in ["'s", "'S", "'"] {

@@ -104,10 +104,10 @@ pub(super) fn facts(tokens: &[Token], tag: &str) -> Facts {
         let small = token.mark == Mark::Word && SMALL.contains(&token.lower.as_str());
         if token.mark != Mark::Word || small {
             separated.push((Vec::new(), token.mark != Mark::Stop));
-        } else if !WANTED.contains(&token.lower.as_str()) {
-            if let Some((words, _)) = separated.last_mut() {
-                words.push(&token.surface);
-            }
+        } else if !WANTED.contains(&token.lower.as_str())
+            && let Some((words, _)) = separated.last_mut()
+        {
+            words.push(&token.surface);
         }
     }
     for (words, _) in &separated {
