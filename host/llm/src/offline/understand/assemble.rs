@@ -33,7 +33,13 @@ pub(super) fn drafts(
     grams: &super::evidence::Grams,
 ) -> Vec<Draft> {
     merge_references(facts);
-    let strong = facts.mentions.iter().any(|mention| mention.strength == Strength::Strong);
+    // "Vet" alone names the kind of application.
+    let alone = facts.mentions.len() == 1 && facts.fields.is_empty();
+    let of_domain = |key: &String| alone && domain.is_some_and(|domain| domain.words.contains(key));
+    let strong = facts
+        .mentions
+        .iter()
+        .any(|mention| mention.strength == Strength::Strong && !of_domain(&mention.key));
     let draft = |mention: &super::facts::Mention| Draft {
         key: mention.key.clone(),
         surface: mention.surface.clone(),

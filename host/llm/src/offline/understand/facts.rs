@@ -213,14 +213,17 @@ pub(super) fn sort(
             })
     };
     while let Some(last) = words.last() {
-        let technical = TECHNICAL.iter().find(|(word, _)| *word == last.key);
+        let english = lexicon.singular(&last.surface.to_lowercase()) == last.key;
+        let technical = TECHNICAL.iter().find(|(word, _)| *word == last.key && english);
         let meant = technical.is_some_and(|(word, others)| {
             others.iter().any(|other| request_words.contains(*other))
                 && !(labelled
                     && matches!(*word, "property" | "table" | "field" | "column" | "model"))
         });
-        let meta =
-            (lexicon.is_any("meta", &last.surface.to_lowercase()) || technical.is_some()) && !meant;
+        let meta = (lexicon.is("meta", &last.surface.to_lowercase())
+            || (!english && lexicon.is("meta", &last.key))
+            || technical.is_some())
+            && !meant;
         if !meta
             || compound_report(&words)
             || (words.len() > 1 && knowledge().entity(&join(&words)).is_some())
@@ -267,7 +270,7 @@ pub(super) fn sort(
         if lexicon.is_any("roles", &full) {
             return Sort::Role(full);
         }
-        if lexicon.is("topic", &full) && !plural {
+        if lexicon.is("topic", &full) && !plural && phrase.det != Det::Each {
             return Sort::Nothing;
         }
         if lexicon.is("org", &full)
@@ -348,7 +351,7 @@ pub(super) fn surface(phrase: &Phrase) -> String {
     let lexicon = lexicon();
     let mut words: Vec<&str> = phrase.words.iter().map(|word| word.surface.as_str()).collect();
     while words.len() > 1
-        && words.last().is_some_and(|word| lexicon.is_any("meta", &word.to_lowercase()))
+        && words.last().is_some_and(|word| lexicon.is("meta", &word.to_lowercase()))
     {
         words.pop();
     }

@@ -135,6 +135,8 @@ impl Lexicon {
             "name" | "number" | "code" | "title" | "id" | "identifier" | "color" | "colour"
             | "address" | "type" => FieldKind::String,
             "description" | "notes" | "instructions" | "summary" => FieldKind::Text,
+            "hours" => FieldKind::Decimal,
+            "servings" | "pages" | "seats" | "calories" | "reps" => FieldKind::Integer,
             "flag" => FieldKind::Boolean,
             "status" => return self.attributes.get("status").cloned(),
             "priority" => return self.attributes.get("priority").cloned(),

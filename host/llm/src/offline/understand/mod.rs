@@ -69,6 +69,16 @@ pub fn understand(request: &str) -> Intent {
     if features.contains(&"comments") || drafts.iter().any(|draft| draft.key == "comment") {
         add_comments(&mut drafts, &mut reading.facts, &mut features);
     }
+    if drafts.is_empty() && !reading.facts.fields.is_empty() {
+        // "log my mood and hours of sleep": attributes of something without a name.
+        drafts.push(Draft {
+            key: "log_entry".to_owned(),
+            surface: String::new(),
+            plural: false,
+            named: false,
+            like: "log_entry".to_owned(),
+        });
+    }
     if drafts.is_empty() {
         drafts.push(Draft {
             key: "item".to_owned(),

@@ -14,6 +14,8 @@ use super::lexicon::lexicon;
 /// A member of a list.
 #[derive(Debug, Clone)]
 struct Entry {
+    /// Where it begins among the items.
+    start: usize,
     phrase: Phrase,
     owner: Option<Phrase>,
     inner: Option<Vec<Phrase>>,
@@ -120,6 +122,7 @@ impl<'a> Reader<'a> {
         let mut closed = false;
         while let Some(Item::Phrase(phrase)) = self.peek(0) {
             let mut phrase = phrase.clone();
+            let start = self.at;
             self.at += 1;
             let mut owner = None;
             if phrase.possessive
@@ -132,7 +135,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
             }
             let content = self.brackets();
-            entries.push(Entry { phrase, owner, inner: content });
+            entries.push(Entry { start, phrase, owner, inner: content });
             let mut next = 0;
             let mut joined = false;
             let mut comma = false;
@@ -160,22 +163,24 @@ impl<'a> Reader<'a> {
 
     /// What follows a preposition. In "books, orders of customers and reviews" the "and" ends the outer list.
     fn list_after(&mut self) -> Vec<Entry> {
-        if !self.open_list {
-            return self.list(false);
-        }
-        let start = self.at;
+        let outer = self.open_list;
         let mut entries = self.list(false);
-        let more = entries.len() > 1;
-        if more {
-            self.at = start + 1;
-            entries.truncate(1);
-            if entries.first().is_some_and(|entry| entry.owner.is_some()) {
-                self.at += 1;
-            }
-            if entries.first().is_some_and(|entry| entry.inner.is_some()) {
-                let _ = self.brackets();
-            }
+        let linked = matches!(
+            self.peek(0),
+            Some(Item::Link(
+                Link::Of | Link::To | Link::From | Link::For | Link::By | Link::Between
+            ))
+        );
+        // "donations from donors and sales to customers": the last member has a link of its own.
+        let keep = match (outer, linked) {
+            (true, _) => 1,
+            (false, true) => entries.len().saturating_sub(1).max(1),
+            (false, false) => entries.len(),
+        };
+        if let Some(next) = entries.get(keep) {
+            self.at = next.start;
         }
+        entries.truncate(keep);
         self.open_list = false;
         entries
     }

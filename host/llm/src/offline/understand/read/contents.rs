@@ -10,7 +10,7 @@ impl Reader<'_> {
     pub(super) fn bracketed(&mut self, sorted: &Sort, owner: Option<String>, content: &[Phrase]) {
         let entries: Vec<Entry> = content
             .iter()
-            .map(|phrase| Entry { phrase: phrase.clone(), owner: None, inner: None })
+            .map(|phrase| Entry { start: 0, phrase: phrase.clone(), owner: None, inner: None })
             .collect();
         if let (Sort::Thing(_) | Sort::Dual(..) | Sort::Role(_), Some(owner)) = (sorted, owner) {
             self.contents(&[owner], &entries, true);
@@ -251,7 +251,7 @@ fn unusual(known: &Known, host: &Known) -> Share {
     let one = match known.class {
         Class::Classifier => true,
         Class::Person | Class::Group => known.role == Role::One && described,
-        Class::Place => happens,
+        Class::Place => happens || host.class == Class::Thing,
         _ => false,
     };
     if one {

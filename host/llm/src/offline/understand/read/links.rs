@@ -144,6 +144,15 @@ impl Reader<'_> {
             let several = entry.phrase.det == Det::Many;
             for source in sources {
                 let tag = knowledge().describe(&key).class == Class::Tag;
+                // "agents are assigned to tickets": the ticket says whose it is.
+                if acts(source)
+                    && !acts(&key)
+                    && knowledge().tie(source, &key).is_none()
+                    && knowledge().tie(&key, source).is_some_and(|tie| tie != Tie::Both)
+                {
+                    self.facts.relate(&key, source, several, false);
+                    continue;
+                }
                 self.facts.relate(
                     source,
                     &key,
@@ -189,11 +198,10 @@ impl Reader<'_> {
                             .words
                             .last()
                             .is_some_and(|word| lexicon().is_any("org", &word.key));
-                    let listed = entries.len() > 1 && !person;
+                    let listed = entries.len() > 1;
                     let strong = plural
-                        && !person
                         && !actor_follows
-                        && (knowledge().entity(&key).is_some() || listed);
+                        && (listed || (!person && knowledge().entity(&key).is_some()));
                     self.thing(
                         &key,
                         &entry.phrase,
@@ -207,6 +215,16 @@ impl Reader<'_> {
                         self.recent = vec![key.clone()];
                         self.last = Sort::Thing(key);
                     }
+                }
+                Sort::Role(key) if entries.len() > 1 && key == "person" && !actor_follows => {
+                    self.thing(&key, &entry.phrase, Strength::Strong);
+                    self.recent = vec![key.clone()];
+                    self.last = Sort::Thing(key);
+                }
+                Sort::Attribute(key) => {
+                    let owner = self.recent.last().cloned();
+                    let fact = Self::field(owner.as_deref(), &key, &entry.phrase, false);
+                    self.facts.fields.push(fact);
                 }
                 Sort::App(described) => {
                     self.facts.apps.push(entry.phrase.words.clone());
@@ -292,6 +310,14 @@ impl Reader<'_> {
                 self.bracketed(&Sort::Thing(key.clone()), Some(key.clone()), content);
             }
             right.push((key, det, plural));
+        }
+        if right.is_empty()
+            && entries
+                .iter()
+                .any(|entry| matches!(self.sort(&entry.phrase), Sort::Place(_) | Sort::App(_)))
+        {
+            // "class schedule for a school: …": what follows the colon is not part of the schedule.
+            self.last = Sort::Nothing;
         }
         for mut fact in pending {
             fact.owner = right.first().map(|(key, _, _)| key.clone()).or(fact.owner);
