@@ -153,11 +153,20 @@ impl Sandbox {
             tried = inner.try_out().await;
         }
         inner.isolation = tried?;
+        inner.private_root = inner.isolation.private_root;
         let separated = inner.isolation.private_root || inner.isolation.landlock_files;
         if inner.config.backend == Backend::Process && !separated {
             return Err(SandboxError::NoIsolation);
         }
-        tracing::debug!(isolation = ?inner.isolation, "the sandbox is open");
+        let whole = inner.isolation.private_root
+            && inner.isolation.landlock_files
+            && inner.isolation.network_namespace
+            && inner.isolation.unprivileged;
+        if whole {
+            tracing::debug!(isolation = ?inner.isolation, "the sandbox is open");
+        } else {
+            tracing::warn!(isolation = ?inner.isolation, "generated applications are separated from the host in part only");
+        }
         Ok(Self(Arc::new(inner)))
     }
 
