@@ -45,6 +45,7 @@ pub mod document;
 pub mod finding;
 pub mod glob;
 pub mod log;
+pub mod nesting;
 #[doc(hidden)]
 pub mod panics;
 pub mod testing;

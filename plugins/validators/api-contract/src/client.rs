@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gencode_plugin_sdk::types::{File, Finding};
+use gencode_plugin_sdk::{
+    nesting,
+    types::{File, Finding},
+};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
     Argument, CallExpression, Expression, ObjectPropertyKind, PropertyKey, StringLiteral,
@@ -25,7 +28,10 @@ const HOLE: &str = "{}";
 pub(crate) fn check(files: &[File], contract: &Contract, findings: &mut Vec<Finding>) {
     for file in files.iter().filter(|file| file.path.starts_with("frontend/src/api/")) {
         let Ok(source_type) = SourceType::from_path(&file.path) else { continue };
-        if file.path.contains(".test.") || file.path.contains(".spec.") {
+        if file.path.contains(".test.")
+            || file.path.contains(".spec.")
+            || nesting::too_deep(&file.content).is_some()
+        {
             continue;
         }
         let allocator = Allocator::default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gencode_plugin_sdk::types::File;
+use gencode_plugin_sdk::{nesting, types::File};
 use ruff_python_ast::{
     Decorator, Expr, ExprCall, Stmt, StmtImportFrom,
     visitor::{Visitor, walk_expr, walk_stmt},
@@ -51,9 +51,12 @@ pub(crate) struct Mount {
 }
 
 impl<'a> Module<'a> {
-    /// Reads a module; none when it does not parse, which another validator reports.
+    /// Reads a module; none when it cannot be parsed, which another validator reports.
     pub(crate) fn read(file: &'a File) -> Option<Self> {
         let stem = file.path.strip_suffix(".py")?;
+        if nesting::too_deep(&file.content).is_some() {
+            return None;
+        }
         let parsed = parse_module(&file.content).ok()?;
         let mut module = Self {
             file,

@@ -1,6 +1,9 @@
 //! Rules of the back end.
 
-use gencode_plugin_sdk::types::{File, Finding};
+use gencode_plugin_sdk::{
+    nesting,
+    types::{File, Finding},
+};
 use ruff_python_ast::{
     Expr, ExprCall, Stmt,
     visitor::{Visitor, walk_expr, walk_keyword, walk_stmt},
@@ -38,7 +41,10 @@ const ENGINES: [&str; 7] = [
 
 /// Judges a module of the back end.
 pub(crate) fn check(file: &File, findings: &mut Vec<Finding>) {
-    // A file that does not parse is another validator's business.
+    // A file that cannot be parsed is another validator's business.
+    if nesting::too_deep(&file.content).is_some() {
+        return;
+    }
     let Ok(parsed) = parse_module(&file.content) else { return };
     let mut rules = Rules {
         file,

@@ -1,6 +1,9 @@
 //! Style sheets.
 
-use gencode_plugin_sdk::types::{File, Finding};
+use gencode_plugin_sdk::{
+    nesting,
+    types::{File, Finding},
+};
 use oxc_css_parser::{
     Allocator, Parser, Syntax,
     ast::Stylesheet,
@@ -11,6 +14,9 @@ use crate::at;
 
 /// Judges a style sheet.
 pub(crate) fn check(file: &File) -> Vec<Finding> {
+    if let Some(offset) = nesting::too_deep(&file.content) {
+        return vec![at(file, offset, "css.too-deep", "brackets are nested too deep to be read")];
+    }
     let allocator = Allocator::default();
     let mut parser = Parser::new(&allocator, &file.content, Syntax::Css);
     if let Err(error) = parser.parse::<Stylesheet<'_>>() {

@@ -35,6 +35,12 @@ fn good_style_sheets_pass() {
 }
 
 #[test]
+fn what_is_nested_too_deep_is_not_parsed() {
+    let deep = format!("{}{}\n", "a {".repeat(100_000), "}".repeat(100_000));
+    assert_eq!(found("a.css", &deep), ["css.too-deep error 1:387"]);
+}
+
+#[test]
 fn bad_style_sheets_are_found() {
     assert_eq!(found("a.css", "a { color: red;\n"), ["css.syntax error 1:3"]);
     for bad in [

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use gencode_plugin_sdk::{
     finding::position,
+    nesting,
     types::{File, Finding},
 };
 use oxc_allocator::Allocator;
@@ -41,6 +42,12 @@ impl<'f> Module<'f> {
     /// Parses a file; none when it is no code.
     pub(crate) fn read(file: &'f File, findings: &mut Vec<Finding>) -> Option<Self> {
         let source_type = SourceType::from_path(&file.path).ok()?;
+        if let Some(offset) = nesting::too_deep(&file.content) {
+            let offset = u32::try_from(offset).unwrap_or_default();
+            let message = "brackets are nested too deep to be read".to_owned();
+            findings.push(at(file, offset, "javascript.too-deep", message));
+            return None;
+        }
         let allocator = Allocator::default();
         let parsed = Parser::new(&allocator, &file.content, source_type).parse();
         let before = findings.len();

@@ -6,6 +6,7 @@ mod imports;
 use gencode_plugin_sdk::{
     export_validator,
     finding::position,
+    nesting,
     types::{Fault, File, Finding},
     validator::{CheckReport, CheckRequest, Description, Validator},
 };
@@ -55,6 +56,12 @@ struct Module<'a> {
 
 /// Parses a file. None where it is too broken to say more about it.
 fn parse(file: &File, findings: &mut Vec<Finding>) -> Option<Parsed<ModModule>> {
+    if let Some(offset) = nesting::too_deep(&file.content) {
+        let (line, column) = position(&file.content, offset);
+        let message = "brackets are nested too deep to be read";
+        findings.push(Finding::error("python.too-deep", &file.path, line, column, message));
+        return None;
+    }
     let options = ParseOptions::from(Mode::Module).with_target_version(PYTHON);
     let parsed = parse_unchecked(&file.content, options).try_into_module()?;
     for error in parsed.errors().iter().take(MAX_SYNTAX_ERRORS) {

@@ -26,6 +26,12 @@ fn syntax_errors_have_a_place() {
 }
 
 #[test]
+fn what_is_nested_too_deep_is_not_parsed() {
+    let deep = format!("x = {}1{}\n", "(".repeat(100_000), ")".repeat(100_000));
+    assert_eq!(one(&deep), ["python.too-deep backend/app/x.py:1:133"]);
+}
+
+#[test]
 fn good_python_passes() {
     for good in [
         "",
