@@ -27,6 +27,7 @@ pub(super) struct Draft {
 const REPLACED: &[&str] = &["product", "item", "vehicle", "animal", "pet", "book", "patient_pet"];
 
 /// Joins what was mentioned with what such an application usually keeps.
+#[expect(clippy::too_many_lines, reason = "one list of cases, read from top to bottom")]
 pub(super) fn drafts(
     facts: &mut Facts,
     domain: Option<&Domain>,
@@ -40,12 +41,30 @@ pub(super) fn drafts(
         .mentions
         .iter()
         .any(|mention| mention.strength == Strength::Strong && !of_domain(&mention.key));
+    let staged = facts.mentions.iter().any(|mention| {
+        [
+            "concert",
+            "event",
+            "show",
+            "match",
+            "festival",
+            "screening",
+            "flight",
+            "venue",
+            "movie",
+            "play",
+        ]
+        .contains(&mention.key.as_str())
+    });
+    let like = |key: &str| {
+        if key == "ticket" && staged { "event_ticket".to_owned() } else { key.to_owned() }
+    };
     let draft = |mention: &super::facts::Mention| Draft {
         key: mention.key.clone(),
         surface: mention.surface.clone(),
         plural: mention.plural,
         named: true,
-        like: mention.key.clone(),
+        like: like(&mention.key),
     };
     if strong {
         let mut out: Vec<Draft> = facts
@@ -152,6 +171,16 @@ fn merge_references(facts: &mut Facts) {
             && !(mention.plural && mention.key == "item")
         {
             renames.push((mention.key.clone(), one.key.clone()));
+        }
+    }
+    for mention in facts.mentions.iter().filter(|mention| !mention.plural) {
+        // "one lead lawyer" beside "lawyers".
+        if let Some((head, tail)) = mention.key.rsplit_once('_')
+            && facts.mentions.iter().any(|other| other.key == tail && other.plural)
+            && knowledge().entity(&mention.key).is_none()
+            && knowledge().entity(head).is_none()
+        {
+            renames.push((mention.key.clone(), tail.to_owned()));
         }
     }
     for (one, other) in SAME_THING {

@@ -163,6 +163,26 @@ pub(super) fn sort(
 ) -> Sort {
     let lexicon = lexicon();
     let mut words: Vec<&Word> = phrase.words.iter().collect();
+    // "university club members" are members.
+    let tail = words.last().is_some_and(|word| {
+        !word.app
+            && !lexicon.is("org", &word.key)
+            && !lexicon.is("quantifier", &word.key)
+            && knowledge().entity(&word.key).is_some()
+    });
+    if !noun_first && tail && words.len() > 1 && knowledge().entity(&join(&words)).is_none() {
+        let lead = words
+            .iter()
+            .take(words.len() - 1)
+            .take_while(|word| {
+                !word.plural
+                    && lexicon.is("org", &word.key)
+                    && word.key != "family"
+                    && word.key != "household"
+            })
+            .count();
+        words.drain(..lead);
+    }
     if let [word] = words.as_slice()
         && word.app
         && !lexicon.is("app", &word.key)
@@ -223,7 +243,8 @@ pub(super) fn sort(
         let meta = (lexicon.is("meta", &last.surface.to_lowercase())
             || (!english && lexicon.is("meta", &last.key))
             || technical.is_some())
-            && !meant;
+            && !meant
+            && !(technical.is_none() && said_in_plural(last, request_words));
         if !meta
             || compound_report(&words)
             || (words.len() > 1 && knowledge().entity(&join(&words)).is_some())
@@ -326,6 +347,15 @@ pub(super) fn sort(
         }
     }
     Sort::Thing(full)
+}
+
+/// "each case" where "cases" are listed.
+fn said_in_plural(word: &Word, request_words: &std::collections::HashSet<String>) -> bool {
+    let plural = lexicon().plural(&word.key);
+    !word.plural
+        && plural != word.key
+        && request_words.contains(&plural)
+        && !lexicon().is("meta", &plural)
 }
 
 fn words_len_one(phrase: &Phrase) -> bool {

@@ -356,6 +356,7 @@ fn function_word(tokens: &[Token], at: usize, last: &Tag) -> Option<(Tag, usize)
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of cases, read from top to bottom")]
 fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, usize) {
     let lexicon = lexicon();
     let Some(token) = tokens.get(at) else { return (Tag::Skip, 0) };
@@ -364,6 +365,19 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
     let singular = lexicon.singular(word);
     let next_app =
         next.is_some_and(|next| next.mark == Mark::Word && lexicon.is("app", &next.lower));
+    // "wines I drank": what a pronoun does is a verb, known or not.
+    let pronoun = at
+        .checked_sub(1)
+        .and_then(|before| tokens.get(before))
+        .is_some_and(|token| token.is_one_of(&["i", "we", "they", "you"]));
+    if pronoun && *last == Tag::Item(Item::Clause) && !lexicon.is("adjective", word) {
+        return (
+            Tag::Item(Item::Verb(
+                lexicon.verb(word).map_or_else(|| word.to_owned(), |(base, _)| base),
+            )),
+            0,
+        );
+    }
     if let Some((base, form)) = lexicon.verb(word) {
         let noun_too = lexicon.verb_nouns.contains(&base)
             || knowledge().entity(&singular).is_some()
@@ -371,6 +385,25 @@ fn content_word(tokens: &[Token], at: usize, last: &Tag, out: &[Item]) -> (Tag, 
             || lexicon.dual(&singular).is_some();
         let verb = match form {
             VerbForm::Ing => {
+                let after_plural = *last == Tag::Noun
+                    && at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(
+                        |token| {
+                            token.noun.is_none() && lexicon.is_plural(&token.lower)
+                                || token.noun == Some(Number::Plural)
+                        },
+                    );
+                if after_plural && starts_phrase(next) && !next_app && !lexicon.is("ing_noun", word)
+                {
+                    return (Tag::Item(Item::Verb(base)), 0);
+                }
+                if matches!(last, Tag::Item(Item::Link(Link::With | Link::Has)) | Tag::Det(_))
+                    && starts_phrase(next)
+                    && knowledge().entity(word).is_none()
+                    && !lexicon.is("ing_noun", word)
+                    && !next_app
+                {
+                    return (Tag::Adjective, 0);
+                }
                 let noun_too = lexicon.is("ing_noun", word)
                     || knowledge().entity(word).is_some()
                     || lexicon.attribute_listed(word);

@@ -127,16 +127,15 @@ impl Lexicon {
             "date" | "deadline" | "birthday" => FieldKind::Date,
             "datetime" | "timestamp" => FieldKind::Datetime,
             "price" | "cost" | "amount" | "fee" | "salary" | "rate" | "percentage" | "weight"
-            | "height" | "balance" | "temperature" => FieldKind::Decimal,
-            "count" | "quantity" | "minutes" | "points" | "age" | "year" => FieldKind::Integer,
+            | "height" | "balance" | "temperature" | "hours" => FieldKind::Decimal,
+            "count" | "quantity" | "minutes" | "points" | "age" | "year" | "servings" | "pages"
+            | "seats" | "calories" | "reps" => FieldKind::Integer,
             "email" => FieldKind::Email,
             "phone" => FieldKind::Phone,
             "url" | "website" => FieldKind::Url,
             "name" | "number" | "code" | "title" | "id" | "identifier" | "color" | "colour"
             | "address" | "type" => FieldKind::String,
             "description" | "notes" | "instructions" | "summary" => FieldKind::Text,
-            "hours" => FieldKind::Decimal,
-            "servings" | "pages" | "seats" | "calories" | "reps" => FieldKind::Integer,
             "flag" => FieldKind::Boolean,
             "status" => return self.attributes.get("status").cloned(),
             "priority" => return self.attributes.get("priority").cloned(),

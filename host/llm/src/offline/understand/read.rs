@@ -120,6 +120,9 @@ impl<'a> Reader<'a> {
     fn list(&mut self, inner: bool) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut closed = false;
+        let before = self.at.checked_sub(1).and_then(|before| self.items.get(before));
+        let opens =
+            !inner && matches!(before, None | Some(Item::Stop | Item::Clause | Item::Colon));
         while let Some(Item::Phrase(phrase)) = self.peek(0) {
             let mut phrase = phrase.clone();
             let start = self.at;
@@ -146,7 +149,7 @@ impl<'a> Reader<'a> {
             }
             if next == 0
                 || !matches!(self.peek(next), Some(Item::Phrase(_)))
-                || self.begins_clause(next)
+                || (self.begins_clause(next) && !(opens && joined && self.acts_together(next)))
                 || (inner && closed && comma)
             {
                 break;
@@ -228,6 +231,16 @@ impl<'a> Reader<'a> {
             ),
             _ => false,
         }
+    }
+
+    /// "authors and books have …": both are the subject.
+    fn acts_together(&self, offset: usize) -> bool {
+        matches!(
+            self.peek(offset + 1),
+            Some(
+                Item::Modal | Item::Verb(_) | Item::Link(Link::Has | Link::Belongs | Link::Tagged)
+            )
+        )
     }
 
     fn field(owner: Option<&str>, key: &str, phrase: &Phrase, soft: bool) -> FieldFact {

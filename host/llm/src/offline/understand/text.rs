@@ -243,6 +243,8 @@ fn joined(lower: &str) -> Option<&'static str> {
         "sub-task" => "subtask",
         "sub-tasks" => "subtasks",
         "real-time" => "realtime",
+        "many-to-many" => "many_to_many",
+        "one-to-many" => "one_to_many",
         "and/or" => "and",
         _ => return None,
     })

@@ -165,7 +165,7 @@ impl Reader<'_> {
         } else {
             match (base.tie(key, owner), base.tie(owner, key)) {
                 (Some(Tie::Both), _) | (_, Some(Tie::Both)) => {
-                    self.facts.relate(owner, key, true, false)
+                    self.facts.relate(owner, key, true, false);
                 }
                 (Some(_), _) => self.facts.relate(key, owner, false, true),
                 (None, Some(_)) => self.facts.relate(owner, key, phrase.det == Det::Many, false),
@@ -258,7 +258,7 @@ fn unusual(known: &Known, host: &Known) -> Share {
         return Share::One;
     }
     let many = match known.class {
-        Class::Thing => host.class == Class::Event,
+        Class::Thing => matches!(host.class, Class::Event | Class::Document),
         Class::Person => happens || host.class == Class::Thing,
         _ => false,
     };

@@ -1,7 +1,7 @@
 //! Who does what to what.
 
 use super::super::facts::{Deed, acts};
-use super::super::knowledge::{Tie, knowledge};
+use super::super::knowledge::{Class, Tie, knowledge};
 use super::Reader;
 
 /// Verbs whose object belongs to who does it.
@@ -153,7 +153,9 @@ impl Reader<'_> {
         }
         for subject in subjects.iter().filter(|subject| acts(subject)) {
             for object in objects.iter().filter(|object| *object != subject) {
-                if LINKS.contains(&verb) || (verb == "take" && !acts(object)) {
+                let kept =
+                    matches!(knowledge().describe(object).class, Class::Money | Class::Person);
+                if (LINKS.contains(&verb) && !kept) || (verb == "take" && !acts(object)) {
                     let deed = Deed {
                         verb: verb.to_owned(),
                         subject: subject.clone(),

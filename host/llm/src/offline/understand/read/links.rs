@@ -92,9 +92,23 @@ impl Reader<'_> {
         let tagging = link == Link::With
             && self.verb.as_deref().is_some_and(|verb| matches!(verb, "tag" | "label"));
         let entries = self.list(true);
+        let says = |key: &str| {
+            entries.iter().any(|entry| entry.phrase.words.iter().any(|word| word.key == key))
+        };
+        if let [one, other] = self.subject.clone().as_slice()
+            && (says("many_to_many") || says("one_to_many"))
+        {
+            let both = says("many_to_many");
+            let (source, target) = if both { (one, other) } else { (other, one) };
+            self.facts.relate(source, target, both, false);
+            return;
+        }
         let owners: Vec<String> = if link == Link::Has {
-            let subject =
-                if self.subject.is_empty() { self.recent.clone() } else { self.subject.clone() };
+            let subject = if self.subject.is_empty() {
+                self.recent.last().cloned().into_iter().collect()
+            } else {
+                self.subject.clone()
+            };
             if matches!(self.last, Sort::App(_) | Sort::Place(_)) { Vec::new() } else { subject }
         } else if matches!(self.last, Sort::App(_) | Sort::Place(_)) {
             Vec::new()
@@ -247,14 +261,30 @@ impl Reader<'_> {
     pub(super) fn preposition(&mut self, link: Link) {
         let subjects = self.subject.clone();
         // Of "authors, orders of customers" only the orders are of customers.
-        let left: Vec<String> = if matches!(
-            link,
-            Link::Of | Link::For | Link::In | Link::From | Link::ForEach | Link::Between
-        ) && self.verb.is_none()
-        {
-            self.recent.last().cloned().into_iter().collect()
-        } else {
+        let moves = self.verb.as_deref().is_some_and(|verb| {
+            matches!(
+                verb,
+                "assign"
+                    | "attach"
+                    | "link"
+                    | "send"
+                    | "add"
+                    | "group"
+                    | "organize"
+                    | "organise"
+                    | "categorize"
+                    | "categorise"
+                    | "connect"
+                    | "associate"
+                    | "allocate"
+                    | "move"
+                    | "map"
+            )
+        });
+        let left: Vec<String> = if moves {
             self.recent.clone()
+        } else {
+            self.recent.last().cloned().into_iter().collect()
         };
         let verb = self.verb.clone();
         let previous = self.at.checked_sub(2).and_then(|before| self.items.get(before)).cloned();
