@@ -19,9 +19,9 @@ use gencode_runtime::{
 };
 use gencode_store::{JournalEntry, Lease, StoreError};
 use gencode_workspace::{GlobSet, Manifest, ManifestDigest, Overlay, WriteRules};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Inner, clock::ExternalTime, library::PluginSet};
+use crate::{Inner, clock::ExternalTime, convert, library::PluginSet};
 
 /// Shared by the handler and every agent and validator it calls.
 pub(crate) struct Attempt {
@@ -34,6 +34,9 @@ pub(crate) struct Attempt {
     pub(crate) plugins: Arc<PluginSet>,
     /// The project as it was when the step began; the same after a restart.
     pub(crate) base: Arc<Manifest>,
+    /// The documents that were there when the step began; what steps beside it leave meanwhile is
+    /// not seen, so that a restart sees the same.
+    pub(crate) documents: Vec<Document>,
     pub(crate) external: ExternalTime,
     work: Mutex<Work>,
     recorded: HashMap<String, JournalEntry>,
@@ -56,8 +59,16 @@ pub(crate) struct NonDeterminism {
     path: String,
 }
 
-/// Position in the journal that holds the checkpoint the step began from.
+/// Position in the journal that holds what the step began from.
 const BASE: &str = "@base";
+
+/// What a try of a step began from.
+#[derive(Serialize, Deserialize)]
+struct Base {
+    manifest: Digest,
+    /// Names of the documents earlier steps had left.
+    documents: Vec<String>,
+}
 
 impl Attempt {
     #[expect(clippy::too_many_arguments, reason = "made in one place, from what the driver has")]
@@ -78,25 +89,29 @@ impl Attempt {
             .filter_map(|path| path.split('/').next()?.parse::<u64>().ok())
             .max()
             .map_or(0, |last| last.saturating_add(1));
-        let digest: Digest = match recorded.remove(BASE) {
+        let mut documents = engine.documents(&run).await?;
+        let began: Base = match recorded.remove(BASE) {
             Some(entry) => serde_json::from_value(entry.reply)?,
             None => {
-                let head = engine.head(&run.project).await?;
+                let manifest = engine.head(&run.project).await?;
+                let names = documents.iter().map(|document| document.name.clone()).collect();
+                let began = Base { manifest, documents: names };
                 let entry = JournalEntry {
                     run: run.id,
                     step: step.id.clone(),
                     attempt: number,
                     path: BASE.to_owned(),
-                    digest: head,
+                    digest: manifest,
                     call: serde_json::Value::Null,
-                    reply: serde_json::to_value(head)?,
+                    reply: serde_json::to_value(&began)?,
                     ledger: None,
                 };
                 engine.store.journal_append(&lease, &entry).await?;
-                head
+                began
             }
         };
-        let base = Arc::new(engine.workspaces.manifest(ManifestDigest(digest)).await?);
+        documents.retain(|document| began.documents.contains(&document.name));
+        let base = Arc::new(engine.workspaces.manifest(ManifestDigest(began.manifest)).await?);
         let writes = plugins.handlers.get(&step.handler).map(|handler| &handler.description.writes);
         let rules = WriteRules {
             writes: writes.map_or_else(GlobSet::default, |globs| {
@@ -114,6 +129,7 @@ impl Attempt {
             number,
             plugins,
             base,
+            documents: documents.into_iter().map(convert::document).collect(),
             external,
             work: Mutex::new(work),
             recorded,
@@ -132,6 +148,25 @@ impl Attempt {
             provider: self.run.provider.clone(),
             model: self.run.model.clone(),
         }
+    }
+
+    /// A document an earlier step left or this one put; the newest of its name.
+    pub(crate) fn document(&self, name: &str) -> Option<Document> {
+        let named = |document: &&Document| document.name == name;
+        let put = self.work().documents.iter().find(named).cloned();
+        put.or_else(|| self.documents.iter().find(named).cloned())
+    }
+
+    /// All documents this step can see, the newest of each name.
+    pub(crate) fn all_documents(&self) -> Vec<Document> {
+        let mut all = self.work().documents.clone();
+        let put = all.len();
+        for document in &self.documents {
+            if !all.iter().take(put).any(|known| known.name == document.name) {
+                all.push(document.clone());
+            }
+        }
+        all
     }
 
     /// What the user asked of a refine run; empty elsewhere.

@@ -7,12 +7,12 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gencode_core::plugin::{Grants, PluginKind};
 use gencode_runtime::{
     Call, CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel,
-    types::{CheckReport, CheckRequest, Document, File, Finding, HostError},
+    types::{CheckReport, CheckRequest, File, Finding, HostError},
 };
 
 use crate::{
-    attempt::{Attempt, fatal},
-    convert, guest,
+    attempt::Attempt,
+    guest,
     library::Validator,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn check(
     let project = project_with(attempt, &files).await?;
     let changed: BTreeMap<&str, &File> =
         files.iter().map(|file| (file.path.as_str(), file)).collect();
-    let documents = documents(attempt).await?;
+    let documents = attempt.all_documents();
     let mut calls = Vec::new();
     for validator in &attempt.plugins.validators {
         if !changed.keys().any(|path| validator.files.matches(path)) {
@@ -86,18 +86,6 @@ async fn project_with(
         project.insert(file.path.clone(), file.clone());
     }
     Ok(project)
-}
-
-/// What earlier steps left and this one put, the newest of each name.
-async fn documents(attempt: &Arc<Attempt>) -> Result<Vec<Document>, HostFailure> {
-    let earlier = attempt.engine.documents(&attempt.run).await.map_err(fatal)?;
-    let put = attempt.work().documents.clone();
-    let mut all: BTreeMap<String, Document> = earlier
-        .into_iter()
-        .map(|document| (document.name.clone(), convert::document(document)))
-        .collect();
-    all.extend(put.into_iter().map(|document| (document.name.clone(), document)));
-    Ok(all.into_values().collect())
 }
 
 async fn run(

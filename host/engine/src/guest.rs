@@ -13,7 +13,7 @@ use gencode_core::{
 use gencode_llm::LanguageModel as _;
 use gencode_runtime::{
     CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel, Plugin,
-    types::{AgentAnswer, AgentCall, CompletionRequest, Document, Fault, File, FileInfo, HostError, Question},
+    types::{AgentAnswer, AgentCall, CompletionRequest, Fault, File, FileInfo, HostError, Question},
 };
 use gencode_store::StoreError;
 use gencode_workspace::{Content, Overlay, View as _, WorkspaceError};
@@ -69,6 +69,13 @@ impl Host for Guest {
                 work.documents.push(document);
                 Ok(Ok(HostReply::Done))
             }
+            HostCall::GetDocument { name } => Ok(match attempt.document(&name) {
+                Some(document) => Ok(HostReply::Document(document)),
+                None => Err(refused(
+                    "not-found",
+                    format!("no step before this one left a document `{name}`"),
+                )),
+            }),
             HostCall::Check { files } => {
                 checks::check(attempt, files).await.map(|report| Ok(HostReply::Checked(report)))
             }
@@ -80,8 +87,7 @@ impl Host for Guest {
             // Recorded.
             HostCall::Complete(ref request) => self.complete(&path, &call, request).await,
             HostCall::Ask(ref question) => self.ask(&path, &call, question).await,
-            HostCall::GetDocument { .. }
-            | HostCall::Available { .. }
+            HostCall::Available { .. }
             | HostCall::Install(_)
             | HostCall::Exec(_)
             | HostCall::Accept(_)
@@ -127,7 +133,6 @@ impl Guest {
         let store = &attempt.engine.store;
         let plugin = &self.plugin.manifest.id;
         Ok(match call {
-            HostCall::GetDocument { name } => self.document(name).await?.map(HostReply::Document),
             HostCall::Available { .. }
             | HostCall::Install(_)
             | HostCall::Exec(_)
@@ -152,21 +157,6 @@ impl Guest {
                 let message = format!("`{}` is not a recorded call", other.capability().as_str());
                 return Err(fatal(message));
             }
-        })
-    }
-
-    async fn document(&self, name: &str) -> Result<Result<Document, HostError>, HostFailure> {
-        let put = self.attempt.work().documents.iter().find(|known| known.name == name).cloned();
-        if let Some(document) = put {
-            return Ok(Ok(document));
-        }
-        let documents = self.attempt.engine.documents(&self.attempt.run).await.map_err(fatal)?;
-        Ok(match documents.into_iter().find(|document| document.name == name) {
-            Some(document) => Ok(convert::document(document)),
-            None => Err(refused(
-                "not-found",
-                format!("no step before this one left a document `{name}`"),
-            )),
         })
     }
 

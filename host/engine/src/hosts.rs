@@ -1,7 +1,12 @@
 //! Which hosts live, and the loop in which this one takes up runs. Recovery is this loop, not a
 //! routine at start.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use gencode_core::id::HostId;
 use gencode_store::{Claim, StoreError};
@@ -25,8 +30,8 @@ impl HostLock {
         Ok(Self { _file: file })
     }
 
-    /// Hosts of this machine that are dead. Their locks are removed.
-    fn sweep(folder: &Path, own: HostId) -> std::io::Result<Vec<HostId>> {
+    /// Hosts of this machine that are dead, with the files of their locks.
+    fn dead(folder: &Path, own: HostId) -> std::io::Result<Vec<(HostId, PathBuf)>> {
         let mut dead = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
@@ -37,8 +42,7 @@ impl HostLock {
             }
             let file = File::options().write(true).open(&path)?;
             if file.try_lock().is_ok() {
-                dead.push(host);
-                std::fs::remove_file(&path)?;
+                dead.push((host, path));
             }
         }
         Ok(dead)
@@ -92,7 +96,7 @@ async fn claim(engine: &Inner) -> Option<gencode_store::Claimed> {
 
 async fn take_from_the_dead(engine: &Arc<Inner>) {
     let (folder, own) = (engine.config.hosts.clone(), engine.host);
-    let swept = tokio::task::spawn_blocking(move || HostLock::sweep(&folder, own)).await;
+    let swept = tokio::task::spawn_blocking(move || HostLock::dead(&folder, own)).await;
     let dead = match swept {
         Ok(Ok(dead)) => dead,
         Ok(Err(error)) => {
@@ -104,10 +108,17 @@ async fn take_from_the_dead(engine: &Arc<Inner>) {
             return;
         }
     };
-    for host in dead {
+    for (host, lock) in dead {
         match engine.store.expire_host(&host).await {
-            Ok(0) => {}
-            Ok(runs) => tracing::info!(%host, runs, "taking over the runs of a host that died"),
+            Ok(runs) => {
+                if runs > 0 {
+                    tracing::info!(%host, runs, "taking over the runs of a host that died");
+                }
+                // Only now: as long as the file is there, the next look tries again.
+                if let Err(error) = tokio::fs::remove_file(&lock).await {
+                    tracing::debug!(%host, %error, "another host removed the lock first");
+                }
+            }
             Err(error @ StoreError::Busy { .. }) => tracing::warn!(%host, %error, "will try again"),
             Err(error) => tracing::error!(%host, %error, "runs of a dead host were not taken over"),
         }

@@ -1,6 +1,10 @@
 //! Sandbox calls of a step: its trees, and the external commands in them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use gencode_core::event::EventBody;
 use gencode_runtime::{
@@ -141,11 +145,13 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
     let mut preview_url = String::new();
     if report.passed && request.keep_as_preview {
         let spec = keep(attempt, request, folder).await?;
+        let place = spec.tree.clone();
         if engine.config.start_previews {
             let _outside = attempt.external.enter();
             match engine.previews.start(attempt.run.project.as_str(), spec).await {
                 Ok(preview) => {
                     preview_url = preview.url;
+                    forget_older(&place).await;
                     let body = EventBody::PreviewReady { url: preview_url.clone() };
                     engine
                         .store
@@ -163,6 +169,19 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
         checks: report.checks.into_iter().map(convert::check_result).collect(),
         preview_url,
     })))
+}
+
+/// Removes the trees of earlier previews of the project, which nothing runs in any more.
+async fn forget_older(place: &Path) {
+    let Some(home) = place.parent() else { return };
+    let Ok(mut entries) = tokio::fs::read_dir(home).await else { return };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        if entry.path() != place
+            && let Err(error) = tokio::fs::remove_dir_all(entry.path()).await
+        {
+            tracing::warn!(%error, "the tree of an earlier preview was not removed");
+        }
+    }
 }
 
 /// Moves the tree to where the project's preview lives and remembers how to start it. A preview

@@ -29,7 +29,7 @@ pub(crate) async fn run(global: &Global, new: New) -> anyhow::Result<ExitCode> {
             if json {
                 print(&serde_json::to_string(&summary)?)?;
             } else {
-                print(&describe(&summary))?;
+                print(&describe(&summary, global))?;
             }
             Ok(if summary.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
@@ -156,7 +156,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// The summary for a person.
-fn describe(summary: &Summary) -> String {
+fn describe(summary: &Summary, global: &Global) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12}{value}\n"));
     line("project", summary.project_id.clone().unwrap_or_default());
@@ -200,7 +200,10 @@ fn describe(summary: &Summary) -> String {
         String::new()
     };
     let stop = match (&summary.preview_url, &summary.project_id) {
-        (Some(_), Some(project)) => format!("  Stop the preview: gencode preview stop {project}\n"),
+        (Some(_), Some(project)) => {
+            let data = global.data_dir.as_ref().map(|dir| format!(" --data-dir {}", dir.display()));
+            format!("  Stop the preview: gencode preview stop {project}{}\n", data.unwrap_or_default())
+        }
         _ => String::new(),
     };
     format!("{head}\n{text}{run_it}{stop}")
