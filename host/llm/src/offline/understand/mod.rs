@@ -116,7 +116,7 @@ pub fn understand(request: &str) -> Intent {
     let relations = assemble::relations(&reading.facts, &mut entities);
     let mut entities: Vec<_> = entities.into_iter().map(|(_, entity)| entity).collect();
     if features.contains(&"status-workflow") {
-        ensure_status(&mut entities, &labels);
+        ensure_status(&mut entities, &relations, &labels);
     }
     let archetype = evidence::archetype(&reading.grams, domain);
     let vibe = evidence::vibe(&reading.grams);
@@ -267,7 +267,11 @@ fn give_owners(facts: &mut Facts, drafts: &[Draft]) {
 }
 
 /// A status workflow needs a status.
-fn ensure_status(entities: &mut [super::model::Entity], labels: &Labels) {
+fn ensure_status(
+    entities: &mut [super::model::Entity],
+    relations: &[super::model::Relation],
+    labels: &Labels,
+) {
     let has = |field: &Field| {
         field.kind == FieldKind::Enum
             && (field.name == "status" || field.name == "stage" || field.name.ends_with("_status"))
@@ -276,6 +280,10 @@ fn ensure_status(entities: &mut [super::model::Entity], labels: &Labels) {
         return;
     }
     let Some(primary) = entities.first_mut() else { return };
+    if relations.iter().any(|relation| relation.source == primary.name && relation.name == "status")
+    {
+        return;
+    }
     primary.fields.retain(|field| field.name != "status");
     primary.fields.truncate(assemble::MAX_FIELDS - 1);
     primary.fields.push(labels.status(&["open", "in_progress", "done"]));
