@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::{Pin, pin},
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
+    sync::{Arc, atomic::AtomicU64},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -21,7 +21,8 @@ use crate::{
     limits::CallLimits,
     plugin::Plugin,
     runtime::Runtime,
-    state::{CallState, Sink, Timed, cut},
+    state::{CallState, Sink, cut},
+    time::{Timed, total},
     types::{
         AgentAnswer, AgentDescription, AgentRequest, Answer, CheckReport, CheckRequest, Fault,
         HandlerDescription, HostError, Outcome, StepRequest, ValidatorDescription,
@@ -38,6 +39,8 @@ pub struct Call {
     pub host: Arc<dyn Host>,
 }
 
+/// Dropping the future of a call ends it: the guest is gone at once, and with it the future of the
+/// host call it may be waiting for.
 impl Runtime {
     /// Runs one step of a pipeline. The inner error is the plugin's own word for it.
     pub async fn call_handler(
@@ -275,7 +278,7 @@ impl<F: Future + Unpin> Future for Guarded<'_, F> {
         if let Poll::Ready(value) = Pin::new(&mut self.guest).poll(context) {
             return Poll::Ready(Ok(value));
         }
-        let computed = Duration::from_nanos(self.guest.nanos.load(Ordering::Relaxed));
+        let computed = total(self.guest.nanos);
         if computed.saturating_sub(self.sink.host_time()) > self.limit {
             return Poll::Ready(Err(OutOfTime));
         }

@@ -295,7 +295,9 @@ mod tests {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
         let mut files: Vec<_> = std::fs::read_dir(dir)
             .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "wit"))
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
             .collect();
         files.sort();
         assert_eq!(files, SOURCES.map(|(name, _)| name));

@@ -21,6 +21,10 @@ pub(crate) const STACK_BYTES: usize = 512 * 1024;
 /// Component instances that may exist at once. [`crate::runtime::SLOTS`] stays below it.
 pub(crate) const POOL_COMPONENTS: u32 = 256;
 
+/// Memories and tables that one component may have. Those of interpreted languages have several.
+pub(crate) const MAX_MEMORIES: u32 = 32;
+pub(crate) const MAX_TABLES: u32 = 64;
+
 /// Memory of a slot that is wiped by writing zeros rather than given back to the system.
 /// Measured: 64 KiB beats both 0 and 1 MiB for small guests (plugin-hosts.md §2.2).
 const KEEP_RESIDENT: usize = 64 * 1024;
@@ -70,15 +74,14 @@ pub(crate) fn config(lane: Lane, allocation: Allocation) -> Config {
 
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
-    // A component of an interpreted language has several memories, tables and core instances.
     pool.total_component_instances(POOL_COMPONENTS)
         .total_core_instances(POOL_COMPONENTS * 8)
         .total_memories(POOL_COMPONENTS * 2)
         .total_tables(POOL_COMPONENTS * 4)
         .total_stacks(POOL_COMPONENTS)
         .max_core_instances_per_component(256)
-        .max_memories_per_component(32)
-        .max_tables_per_component(64)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_tables_per_component(MAX_TABLES)
         .max_memories_per_module(4)
         .max_tables_per_module(8)
         .max_component_instance_size(4 * 1024 * 1024)

@@ -25,6 +25,7 @@ mod limits;
 mod plugin;
 mod runtime;
 mod state;
+mod time;
 mod wasi;
 
 pub mod build;

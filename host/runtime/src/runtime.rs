@@ -110,21 +110,17 @@ impl Runtime {
     /// Checks, compiles and links a component; takes its machine code from the cache if it can.
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Arc<Plugin>, LoadError> {
         let start = Instant::now();
-        let outline = component::outline(&bytes)?;
-        component::check_imports(&outline, self.allow_wasi)?;
-        // Held by compilations and by reads of the cache alike: both fill memory.
         let permit =
             self.compiling.acquire().await.map_err(|error| LoadError::Link(error.into()))?;
-        let size = bytes.len();
         let work = Work {
             engine: self.engine.clone(),
             cache: Arc::clone(&self.cache),
-            kind: outline.manifest.kind,
+            allow_wasi: self.allow_wasi,
         };
-        let compiled =
-            blocking::run(move || work.compiled(&bytes)).await.map_err(LoadError::Compile)??;
+        let compiled = blocking::run(move || work.compile(&bytes)).await;
         drop(permit);
-        let plugin = self.link(outline, compiled, size)?;
+        // A panic of the compiler is an error of this plugin and of no other.
+        let plugin = self.link(compiled.map_err(LoadError::Compile)??)?;
         tracing::debug!(
             plugin = plugin.manifest.id,
             digest = %plugin.digest,
@@ -135,8 +131,8 @@ impl Runtime {
         Ok(Arc::new(plugin))
     }
 
-    fn link(&self, outline: Outline, compiled: Compiled, size: usize) -> Result<Plugin, LoadError> {
-        let Compiled { component, digest, from_cache } = compiled;
+    fn link(&self, compiled: Compiled) -> Result<Plugin, LoadError> {
+        let Compiled { outline, component, digest, from_cache, size } = compiled;
         let kind = outline.manifest.kind;
         let linker = if outline.uses_wasi { &self.wasi } else { &self.core };
         let pre = linker
@@ -167,29 +163,56 @@ impl Runtime {
 }
 
 struct Compiled {
+    outline: Outline,
     component: Component,
     digest: Digest,
     from_cache: bool,
+    size: usize,
 }
 
 /// The part of loading that blocks.
 struct Work {
     engine: Engine,
     cache: Arc<Cache>,
-    kind: PluginKind,
+    allow_wasi: bool,
 }
 
 impl Work {
-    fn compiled(&self, bytes: &[u8]) -> Result<Compiled, LoadError> {
+    fn compile(&self, bytes: &[u8]) -> Result<Compiled, LoadError> {
+        let outline = component::outline(bytes)?;
+        component::check_imports(&outline, self.allow_wasi)?;
         let digest = Digest::of(bytes);
-        if let Some(component) = self.cache.get(&self.engine, digest) {
-            return Ok(Compiled { component, digest, from_cache: true });
-        }
-        contract::check(bytes, self.kind)?;
+        let cached = self.cache.get(&self.engine, digest);
+        let from_cache = cached.is_some();
+        let component = match cached {
+            Some(component) => component,
+            None => self.compile_anew(bytes, digest, outline.manifest.kind)?,
+        };
+        Ok(Compiled { outline, component, digest, from_cache, size: bytes.len() })
+    }
+
+    fn compile_anew(
+        &self,
+        bytes: &[u8],
+        digest: Digest,
+        kind: PluginKind,
+    ) -> Result<Component, LoadError> {
+        contract::check(bytes, kind)?;
         let failed = |error: wasmtime::Error| LoadError::Compile(contract::chain(&error));
         let component = Component::from_binary(&self.engine, bytes).map_err(failed)?;
+        // What can never fit is said now and not at the first call (plugin-hosts.md §3, item 20).
+        if let Some(needs) = component.resources_required() {
+            for (what, needed, limit) in [
+                ("memories", needs.num_memories, engine::MAX_MEMORIES),
+                ("tables", needs.num_tables, engine::MAX_TABLES),
+            ] {
+                if needed > limit {
+                    return Err(LoadError::TooComplex { what, limit: limit as usize });
+                }
+            }
+        }
         let artefact = component.serialize().map_err(failed)?;
         self.cache.put(digest, &artefact);
-        Ok(Compiled { component, digest, from_cache: false })
+        Ok(component)
     }
 }

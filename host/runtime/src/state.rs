@@ -1,14 +1,11 @@
 //! What the host keeps for one call: rights, what is left of the limits, and how it ended.
 
 use std::{
-    future::Future,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use gencode_core::plugin::{Capability, Grants};
@@ -18,6 +15,7 @@ use crate::{
     error::CallError,
     host::{BoxError, Host, HostCall, HostFailure, HostReply, LogLevel},
     limits::{CallLimits, LOG_LINE_BYTES, LOG_LINES, MemoryMeter},
+    time::{Timed, total},
     types::HostError,
     wasi::Wasi,
 };
@@ -238,7 +236,7 @@ impl Sink {
 
     /// Time that the host itself has computed for this call.
     pub(crate) fn host_time(&self) -> Duration {
-        Duration::from_nanos(self.host_nanos.load(Ordering::Relaxed))
+        total(&self.host_nanos)
     }
 }
 
@@ -263,24 +261,6 @@ fn json_bytes(value: &impl Serialize) -> u64 {
     match serde_json::to_writer(&mut count, value) {
         Ok(()) => count.0,
         Err(_) => u64::MAX, // a value that cannot be journaled may not pass
-    }
-}
-
-/// Adds up the time in which a future computes; the time in which it waits does not count.
-pub(crate) struct Timed<'a, F> {
-    pub(crate) future: F,
-    pub(crate) nanos: &'a AtomicU64,
-}
-
-impl<F: Future + Unpin> Future for Timed<'_, F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let start = Instant::now();
-        let poll = Pin::new(&mut self.future).poll(context);
-        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
-        poll
     }
 }
 

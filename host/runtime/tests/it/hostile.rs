@@ -1,22 +1,32 @@
 //! Guests that misbehave end their own call, with a typed fault, and nothing else.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use gencode_core::plugin::PluginKind;
-use gencode_runtime::{CallError, CallLimits, HostFailure, HostReply, LogLevel};
+use gencode_runtime::{
+    Allocation, CallError, CallLimits, HostFailure, HostReply, Lane, LogLevel, Runtime,
+    RuntimeConfig,
+};
+use tokio::sync::Semaphore;
 
 use crate::{
-    guests::guest,
+    guests::{from_text, guest},
     support::{self, TestHost, World, call, check_request, run, world},
 };
 
 /// Calls a guest once; answers how it ended.
 async fn end_of(world: &World, name: &str, host: Arc<TestHost>) -> CallError {
     let plugin = world.runtime.load(guest(name)).await.unwrap();
-    let call = call(&plugin, host);
+    let mut call = call(&plugin, host);
+    if !name.ends_with("loop") {
+        call.limits.cpu = Duration::from_mins(5); // another limit is to strike, on any machine
+    }
     run(world, &plugin, call).await.expect_err(name)
 }
 
@@ -226,4 +236,107 @@ async fn a_call_has_the_memory_it_was_given() {
         CallLimits { memory_bytes: 1 << 20, ..CallLimits::of_kind(PluginKind::Validator) };
     let error = run(&world, &plugin, small).await.unwrap_err();
     assert_eq!(error.to_string(), "memory limit 1 MiB reached");
+}
+
+/// An agent and a handler that each take eight tables, and wait for an answer of the host.
+fn greedy(kind: &str) -> Vec<u8> {
+    let text = format!(
+        r#";; kind: {kind}
+;; capabilities: memory
+(module
+  (import "gencode:plugin/memory@0.1.0" "get" (func $get (param i32 i32 i32)))
+  (; prelude ;)
+  {}
+  (func (export "run") (param i32) (result i32)
+    (call $get (i32.const 2048) (i32.const 3) (i32.const 4096))
+    (i32.const 1024)))"#,
+        "(table 1 funcref)".repeat(8)
+    );
+    from_text(kind, &text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_without_room_is_busy_and_recovers() {
+    /// Counts who waits, and lets all go at once.
+    struct Gate {
+        waiting: AtomicUsize,
+        open: Semaphore,
+    }
+    #[async_trait::async_trait]
+    impl gencode_runtime::Host for Gate {
+        async fn call(&self, _: u64, _: gencode_runtime::HostCall) -> support::Answer {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let permit = self.open.acquire().await;
+            assert!(permit.is_err(), "the gate opens by being closed for good");
+            Ok(Ok(HostReply::Value(None)))
+        }
+        fn log(&self, _: LogLevel, _: &str) {}
+    }
+    let world = Arc::new(world());
+    if world.runtime.allocation() == Allocation::OnDemand {
+        return; // there is no pool on this machine
+    }
+    let gate = Arc::new(Gate { waiting: AtomicUsize::new(0), open: Semaphore::new(0) });
+    let ended = Arc::new(AtomicUsize::new(0));
+    let mut calls = tokio::task::JoinSet::new();
+    for kind in ["agent", "handler"] {
+        let plugin = world.runtime.load(greedy(kind)).await.unwrap();
+        for _ in 0..80 {
+            let (world, plugin) = (Arc::clone(&world), Arc::clone(&plugin));
+            let (gate, ended) = (Arc::clone(&gate), Arc::clone(&ended));
+            calls.spawn(async move {
+                let mut call = call(&plugin, TestHost::silent());
+                call.host = gate;
+                let result = run(&world, &plugin, call).await;
+                ended.fetch_add(1, Ordering::SeqCst);
+                result
+            });
+        }
+    }
+    let settled = async {
+        while gate.waiting.load(Ordering::SeqCst) + ended.load(Ordering::SeqCst) < 160 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), settled).await.unwrap();
+    gate.open.close();
+    let (mut well, mut busy) = (0, 0);
+    while let Some(result) = calls.join_next().await {
+        match result.unwrap() {
+            Ok(()) => well += 1,
+            Err(CallError::Busy) => busy += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(well > 0 && busy > 0, "{well} well, {busy} busy");
+    let good = world.runtime.load(guest("good")).await.unwrap();
+    run(&world, &good, call(&good, TestHost::silent())).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lab_counts_fuel() {
+    let cache = tempfile::tempdir().unwrap();
+    let config = RuntimeConfig { lane: Lane::Lab, ..RuntimeConfig::new(cache.path()) };
+    let runtime = Arc::new(Runtime::new(config).unwrap());
+    let world = World { runtime, cache };
+    let plugin = world.runtime.load(guest("loop")).await.unwrap();
+    let mut call = call(&plugin, TestHost::silent());
+    call.limits.fuel = 100_000;
+    let error = run(&world, &plugin, call).await.unwrap_err();
+    assert_eq!(error.to_string(), "fuel limit 100000 reached");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_journaled_is_garbage() {
+    // Case `understood` of the answer; 1112 is the confidence of the archetype.
+    let text = r#";; kind: agent
+(module
+  (; prelude ;)
+  (func (export "run") (param i32) (result i32)
+    (f64.store (i32.const 1112) (f64.const nan))
+    (i32.const 1024)))"#;
+    let world = world();
+    let plugin = world.runtime.load(from_text("nan", text)).await.unwrap();
+    let error = run(&world, &plugin, call(&plugin, TestHost::silent())).await.unwrap_err();
+    assert_eq!(error.to_string(), "the plugin returned garbage: a confidence is not a number");
 }

@@ -1,6 +1,9 @@
 //! A runtime, a host that does as it is told, and requests.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use gencode_core::plugin::{Capability, Grants, PluginKind};
@@ -78,8 +81,10 @@ impl Host for TestHost {
 /// A call with everything granted that the manifest asks for, and a second on the processor.
 pub(crate) fn call(plugin: &Plugin, host: Arc<TestHost>) -> Call {
     let kind = plugin.manifest.kind;
-    let cpu = std::time::Duration::from_secs(1);
-    let limits = CallLimits { cpu, ..CallLimits::of_kind(kind) };
+    let cpu = Duration::from_secs(1);
+    // Tests share their machine with others; where time on the wall matters they say so.
+    let deadline = Duration::from_mins(5);
+    let limits = CallLimits { cpu, deadline, ..CallLimits::of_kind(kind) };
     Call { grants: Grants::meet(&plugin.manifest, None), limits, host }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gencode_core::plugin::{Grants, PluginKind};
 use gencode_runtime::{
-    CallError, HostCall, HostReply, LogLevel, Runtime, RuntimeConfig,
+    CallError, HostCall, HostReply, LoadError, LogLevel, Runtime, RuntimeConfig,
     build::{BuildError, WasiImports, componentize},
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -98,13 +98,16 @@ const GUEST: &str = r#"
 "#;
 
 fn core_module(more: &str) -> Vec<u8> {
+    core_module_of(WASI, &GUEST.replace("(; more ;)", more))
+}
+
+fn core_module_of(wasi: &str, guest: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
-    let package = resolve.push_str("wasi.wit", WASI).unwrap();
+    let package = resolve.push_str("wasi.wit", wasi).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     let prelude = include_str!("../../../../tests/guests/prelude.wat");
-    let text = GUEST.replace("(; prelude ;)", prelude).replace("(; more ;)", more);
-    let mut module = wat::parse_str(text).unwrap();
+    let mut module = wat::parse_str(guest.replace("(; prelude ;)", prelude)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
 }
@@ -194,9 +197,20 @@ async fn core_plugins_may_not_import_wasi() {
     );
 }
 
+#[tokio::test]
+async fn a_part_of_wasi_that_the_host_lacks_is_named() {
+    let wasi = WASI.replace("exit: func(status: result);", "leave: func(status: result);");
+    let guest = GUEST.replace("\"exit\" (func", "\"leave\" (func");
+    let toml = manifest("wasi", GUEST);
+    let module = core_module_of(&wasi, &guest);
+    let component = componentize(&module, &toml, PluginKind::Agent, WasiImports::Allow).unwrap();
+    let error = world().runtime.load(component).await.unwrap_err();
+    let LoadError::Link(source) = &error else { panic!("{error}") };
+    assert!(source.to_string().contains("wasi:cli/exit@0.2.0"), "{source}");
+}
+
 #[test]
-fn component_encoder_is_the_one_of_the_host() {
-    // `componentize` of a component takes it as it is.
+fn a_component_is_packed_as_it_is() {
     let bare = ComponentEncoder::default().module(&core_module("")).unwrap().encode().unwrap();
     let toml = manifest("wasi", GUEST);
     let packed = componentize(&bare, &toml, PluginKind::Agent, WasiImports::Allow).unwrap();
