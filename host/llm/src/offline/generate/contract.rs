@@ -36,14 +36,14 @@ pub(super) fn contract(app: &App, intent: &Intent) -> Value {
 
 fn paths(app: &App) -> Value {
     let mut paths = Map::new();
-    let health = operation("get_health", "System", "Answers when the application runs and reaches its database.", false)
+    let health = operation("check_health", "System", "Answers when the application runs and reaches its database.", false)
         .answer("200", "Healthy", Some("Health"));
     paths.insert("/api/health".to_owned(), json!({ "get": health.0 }));
     if app.auth {
         auth_paths(&mut paths);
     }
     if app.dashboard {
-        let overview = operation("get_dashboard", "Dashboard", "How much there is of everything, and what is new.", app.auth)
+        let overview = operation("read_dashboard", "Dashboard", "How much there is of everything, and what is new.", app.auth)
             .answer("200", "The overview", Some("Dashboard"));
         paths.insert("/api/dashboard".to_owned(), json!({ "get": overview.0 }));
     }
@@ -54,17 +54,17 @@ fn paths(app: &App) -> Value {
 }
 
 fn auth_paths(paths: &mut Map<String, Value>) {
-    let register = operation("register", "Accounts", "Creates an account.", false)
+    let register = operation("register_account", "Accounts", "Creates an account.", false)
         .body("RegisterRequest")
-        .answer("201", "The new account", Some("AccountRead"))
+        .answer("201", "The new account", Some("AccountInfo"))
         .error("409", "The email address has an account already")
         .invalid();
-    let login = operation("login", "Accounts", "Signs in with a JSON body.", false)
+    let login = operation("sign_in", "Accounts", "Signs in with a JSON body.", false)
         .body("LoginRequest")
         .answer("200", "A token", Some("Token"))
         .error("401", "Email or password is wrong")
         .invalid();
-    let mut token = operation("create_token", "Accounts", "Signs in with an OAuth2 password form.", false)
+    let mut token = operation("sign_in_with_form", "Accounts", "Signs in with an OAuth2 password form.", false)
         .answer("200", "A token", Some("Token"))
         .error("401", "Email or password is wrong")
         .invalid();
@@ -79,8 +79,8 @@ fn auth_paths(paths: &mut Map<String, Value>) {
         },
     });
     token.set("requestBody", json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": form } } }));
-    let me = operation("get_me", "Accounts", "The account of the request's token.", true)
-        .answer("200", "The account", Some("AccountRead"));
+    let me = operation("read_account", "Accounts", "The account of the request's token.", true)
+        .answer("200", "The account", Some("AccountInfo"));
     paths.insert("/api/auth/register".to_owned(), json!({ "post": register.0 }));
     paths.insert("/api/auth/login".to_owned(), json!({ "post": login.0 }));
     paths.insert("/api/auth/token".to_owned(), json!({ "post": token.0 }));
@@ -199,7 +199,7 @@ fn auth_schemas(add: &mut impl FnMut(String, Value)) {
         ("name", json!({ "type": "string" })),
         ("created_at", moment()),
     ];
-    add("AccountRead".to_owned(), object(&account, &["id", "email", "name", "created_at"], "An account, without its password."));
+    add("AccountInfo".to_owned(), object(&account, &["id", "email", "name", "created_at"], "An account, without its password."));
 }
 
 fn dashboard_schemas(add: &mut impl FnMut(String, Value)) {

@@ -20,3 +20,6 @@ mod text;
 mod theme;
 
 pub use self::{documents::Documents, tasks::answer};
+
+#[cfg(test)]
+mod tests;

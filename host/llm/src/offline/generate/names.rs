@@ -8,18 +8,30 @@ const RESERVED: &[&str] = &[
     "false", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "none", "nonlocal", "not", "or",
     "pass", "raise", "return", "true", "try", "while", "with", "yield", "match", "case", "type_", // Python
     "metadata", "registry", "mro", "query", // SQLAlchemy
-    "copy", "json", "schema", "dict", "construct", "validate", "parse_raw", "parse_obj", "parse_file", "from_orm",
+    "copy", "json", "schema", "construct", "validate", "parse_raw", "parse_obj", "parse_file", "from_orm",
     "schema_json", "update_forward_refs", "not_null", "refuse_null", "model_config", "model_fields", // pydantic
-    "model_dump", "model_copy", "model_construct", "model_validate", "model_rebuild", "model_extra",
+    "register", "model_dump", "model_copy", "model_construct", "model_validate", "model_rebuild", "model_extra",
     "id", "created_at", "updated_at", "record_label", // every table has them
-    "dt", "sa", "enum", "self", "cls", "property", "constructor", "prototype", "__proto__", // the templates, JavaScript
+    "int", "str", "bool", "list", "set", "dict", "property", "self", "cls", // Python's own names within classes
+    "dt", "sa", "enum", "fields", "enumeration", "relationship", "mapped_column", // the templates
+    "constructor", "prototype", "__proto__", // JavaScript
 ];
 
-/// Names of routes and router files that every application has.
-const RESERVED_ROUTES: &[&str] = &["auth", "dashboard", "docs", "health", "openapi", "login", "register"];
+/// Names of schemas that applications have beside those of their entities, which end in `Read` and so on.
+pub(super) const SCHEMAS: &[&str] = &[
+    "AccountInfo", "Dashboard", "DashboardCount", "DashboardGroup", "DashboardItem", "Health", "ListParams", "LoginRequest",
+    "Order", "Page", "Reference", "RegisterRequest", "Token",
+];
 
-/// Parameters of every list.
-pub(super) const LIST_PARAMETERS: &[&str] = &["q", "sort", "order", "page", "page_size", "session", "user", "parameters"];
+/// Names of routes and files that every application has.
+const RESERVED_ROUTES: &[&str] =
+    &["app", "auth", "contract", "dashboard", "docs", "health", "http", "login", "openapi", "register", "types"];
+
+/// Names that a filter of a list cannot have: its other parameters, and what its code calls things.
+pub(super) const LIST_PARAMETERS: &[&str] = &[
+    "q", "sort", "order", "page", "page_size", "session", "user", "parameters", "statement", "column", "models", "schemas",
+    "select", "selectinload", "matches", "paginate", "getattr",
+];
 
 /// A snake_case identifier that is safe everywhere; `prefix` resolves a clash.
 pub(super) fn safe_identifier(raw: &str, prefix: &str) -> String {
@@ -45,7 +57,9 @@ pub(super) fn safe_plural(raw: &str) -> String {
 /// A PascalCase class name.
 pub(super) fn safe_class(raw: &str) -> String {
     let ascii = deunicode::deunicode(raw);
-    let name: String = ascii.to_upper_camel_case().chars().filter(char::is_ascii_alphanumeric).take(50).collect();
+    let is_class = ascii.starts_with(|c: char| c.is_ascii_uppercase()) && ascii.chars().all(|c| c.is_ascii_alphanumeric());
+    let name = if is_class { ascii } else { ascii.to_upper_camel_case() };
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).take(50).collect();
     match name.chars().next() {
         None => "Record".to_owned(),
         Some(first) if first.is_ascii_digit() => format!("Record{name}"),

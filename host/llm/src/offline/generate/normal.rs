@@ -64,12 +64,12 @@ fn clean_fields(entity: &mut Entity) {
         if matches!(field.name.as_str(), "id" | "created_at" | "updated_at" | "owner_id") {
             continue; // every table has them
         }
-        if field.label.trim().is_empty() {
-            field.label = names::humanize(&field.name);
-        }
         field.name = names::safe_identifier(&field.name, &names::snake(&entity.name));
         if !seen.insert(field.name.clone()) {
             continue;
+        }
+        if field.label.trim().is_empty() {
+            field.label = names::humanize(&field.name);
         }
         if field.kind == FieldKind::Enum {
             clean_values(&mut field);

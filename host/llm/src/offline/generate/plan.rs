@@ -86,6 +86,8 @@ pub(super) struct EntityPlan {
     pub(super) filter_names: Vec<String>,
     /// The enumeration that follows a workflow.
     pub(super) workflow: Option<String>,
+    /// Whether a form may be prefilled from the address.
+    pub(super) prefilled: bool,
     /// Whether a request must give anything.
     pub(super) required: bool,
     /// What a partial update must not empty.
@@ -118,6 +120,8 @@ pub(super) struct FieldPlan {
     pub(super) max_length: Option<u32>,
     pub(super) samples: Vec<Value>,
     pub(super) update: Value,
+    /// Whether `update` surely differs from what tests create.
+    pub(super) changes: bool,
     pub(super) invalid: Option<Value>,
 }
 
@@ -221,7 +225,8 @@ impl Builder {
             names.insert(relation.name.clone());
             names.insert(format!("{}_id", relation.name));
         }
-        let enum_classes = intent.entities.iter().map(|entity| entity.name.clone()).collect();
+        let schemas = names::SCHEMAS.iter().map(|name| (*name).to_owned());
+        let enum_classes = intent.entities.iter().map(|entity| entity.name.clone()).chain(schemas).collect();
         Self { intent, briefs, taken, enum_classes }
     }
 
@@ -336,6 +341,7 @@ impl Builder {
             pickers: distinct(references.iter().map(|r| &r.target).chain(links.iter().map(|l| &l.target))),
             shown: distinct(children.iter().chain(&linked).filter(|incoming| incoming.filterable).map(|incoming| &incoming.source)),
             brief,
+            prefilled: !references.is_empty() || links.iter().any(|link| link.filter.is_some()),
             fields,
             references,
             links,
@@ -458,7 +464,8 @@ impl Builder {
         let defaulted = matches!(field.kind, FieldKind::Boolean | FieldKind::Enum);
         let non_negative = sample::is_non_negative(&field.name);
         let types = types(field, enum_class.as_deref(), non_negative);
-        let samples = (0..5).map(|row| sample::value(entity, field, row)).collect();
+        let samples: Vec<Value> = (0..5).map(|row| sample::value(entity, field, row)).collect();
+        let update = sample::update(entity, field);
         FieldPlan {
             name: field.name.clone(),
             pascal: names::pascal(&field.name),
@@ -480,7 +487,8 @@ impl Builder {
                 FieldKind::String | FieldKind::Text | FieldKind::Email | FieldKind::Url | FieldKind::Phone
             ),
             max_length: types.max_length,
-            update: sample::update(entity, field),
+            changes: !field.unique && samples.first() != Some(&update),
+            update,
             invalid: sample::invalid(field, non_negative),
             samples,
             enum_class,
@@ -498,7 +506,7 @@ struct Types {
 
 fn types(field: &Field, enum_class: Option<&str>, non_negative: bool) -> Types {
     let class = enum_class.unwrap_or_default();
-    let column_class = format!("choice({class})");
+    let column_class = format!("enumeration({class})");
     let (py, input, column, ts, max_length) = match field.kind {
         FieldKind::String if field.required => ("str", "fields.ShortText", "sa.String(200)", "string", Some(200)),
         FieldKind::String => ("str", "fields.OptionalShortText", "sa.String(200)", "string", Some(200)),

@@ -12,7 +12,8 @@ export default defineConfig(({ mode }) => ({
     port: 5173,
     proxy: { "/api": loadEnv(mode, ".", "API_").API_URL ?? "http://127.0.0.1:8000" },
   },
-  build: { outDir: "dist", emptyOutDir: true },
+  // Not "assets", which may be a page of the application.
+  build: { outDir: "dist", emptyOutDir: true, assetsDir: "_app" },
   test: {
     environment: "jsdom",
     setupFiles: ["src/test/setup.ts"],

@@ -8,7 +8,22 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Enum, Numeric, create_engine, event, inspect
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Index,
+    Numeric,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    literal,
+)
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -21,6 +36,7 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+    python_type = dt.datetime
 
     def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
         if value is None:
@@ -44,6 +60,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
     impl = Numeric(12, 2)
     cache_ok = True
+    python_type = Decimal
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(12, 2))
@@ -55,7 +72,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return Decimal(value) / 100 if value is not None and dialect.name == "sqlite" else value
 
 
-def choice(values: type[enum.StrEnum]) -> Enum:
+def enumeration(values: type[enum.StrEnum]) -> Enum:
     """A column for one of several values, stored as text so that values can be added later."""
     return Enum(
         values, native_enum=False, length=50, values_callable=lambda members: [member.value for member in members]
@@ -99,27 +116,57 @@ def prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def create_tables(engine: Engine) -> None:
-    """Creates what is missing, tables and columns, and leaves all else alone."""
-    Base.metadata.create_all(engine)
-    add_missing_columns(engine)
+    """Creates what is missing: tables, columns and indexes. What is there already stays as it is.
 
-
-def add_missing_columns(engine: Engine) -> None:
-    """Lets a database made by an earlier version keep its rows.
-
-    A column that rows must have is added as optional: there is no value to give to the old ones.
+    So a database that an earlier version made keeps its rows.
     """
+    Base.metadata.create_all(engine)
     inspector = inspect(engine)
     for table in Base.metadata.sorted_tables:
-        present = {column["name"] for column in inspector.get_columns(table.name)}
+        columns = {column["name"] for column in inspector.get_columns(table.name)}
+        indexes = {index["name"] for index in inspector.get_indexes(table.name)}
         for column in table.columns:
-            if column.name in present:
-                continue
-            log.warning("adding the column %s to the table %s", column.name, table.name)
-            definition = str(CreateColumn(column).compile(dialect=engine.dialect)).replace(" NOT NULL", "")
-            name = engine.dialect.identifier_preparer.format_table(table)
-            with engine.begin() as connection:
-                connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
+            if column.name not in columns:
+                add_column(engine, table, column)
+        for index in table.indexes:
+            if index.name not in indexes:
+                add_index(engine, index)
+
+
+def add_column(engine: Engine, table: Table, column: Column[Any]) -> None:
+    """Rows that are there already get a neutral value where they must have one."""
+    log.warning("adding the column %s to the table %s", column.name, table.name)
+    definition = str(CreateColumn(column).compile(dialect=engine.dialect))
+    if not column.nullable:
+        value = neutral_value(column)
+        if value is None:
+            definition = definition.replace(" NOT NULL", "")
+        else:
+            written = literal(value, column.type).compile(
+                dialect=engine.dialect, compile_kwargs={"literal_binds": True}
+            )
+            definition += f" DEFAULT {written}"
+    name = engine.dialect.identifier_preparer.format_table(table)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {definition}".replace("%", "%%"))
+
+
+def neutral_value(column: Column[Any]) -> Any:
+    """What a row has in a column that did not exist when the row was made; None for a reference."""
+    if column.foreign_keys:
+        return None
+    if column.default is not None and column.default.is_scalar:
+        return column.default.arg
+    now = utc_now()
+    neutral = {str: "", int: 0, bool: False, Decimal: Decimal(0), dt.date: now.date(), dt.datetime: now}
+    return neutral.get(column.type.python_type)
+
+
+def add_index(engine: Engine, index: Index) -> None:
+    try:
+        index.create(engine)
+    except IntegrityError:
+        log.warning("the index %s is not added: there are rows that break its rule", index.name)
 
 
 def get_session(request: Request) -> Iterator[Session]:

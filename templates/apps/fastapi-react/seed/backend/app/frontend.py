@@ -14,9 +14,9 @@ def install_frontend(app: FastAPI, directory: Path) -> None:
     def unknown_api(path: str) -> None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no /api/{path}")
 
-    assets = directory / "assets"
-    if assets.is_dir():
-        app.mount("/assets", StaticFiles(directory=assets), name="assets")
+    bundle = directory / "_app"
+    if bundle.is_dir():
+        app.mount("/_app", StaticFiles(directory=bundle), name="bundle")
 
     @app.get("/{path:path}", include_in_schema=False)
     def page(path: str) -> FileResponse:

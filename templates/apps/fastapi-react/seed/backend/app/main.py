@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
 
     @app.get("/api/health", tags=["System"])
-    def get_health(session: SessionDep) -> Health:
+    def check_health(session: SessionDep) -> Health:
         """Answers when the application runs and reaches its database."""
         session.execute(select(1))
         return Health(status="ok")

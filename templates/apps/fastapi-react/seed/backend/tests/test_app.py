@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from fastapi.testclient import TestClient
+from sqlalchemy import Boolean, Column, Date, Integer, MetaData, String, Table, inspect
 
 from app.config import Settings, with_driver
+from app.database import ExactDecimal, UtcDateTime, add_column, add_index, connect
 from app.errors import describe_conflict
 from app.main import create_app
 from app.security import create_token, hash_password, read_token, secret_key, verify_password
@@ -40,14 +42,14 @@ def test_unknown_api_path_is_a_json_404(visitor: TestClient) -> None:
 
 def test_serves_the_built_interface(tmp_path: Path) -> None:
     dist = tmp_path / "dist"
-    (dist / "assets").mkdir(parents=True)
+    (dist / "_app").mkdir(parents=True)
     (dist / "index.html").write_text("<title>Start</title>")
-    (dist / "assets" / "app.js").write_text("export {};")
+    (dist / "_app" / "app.js").write_text("export {};")
     (tmp_path / "private.txt").write_text("not for you")
     with TestClient(create_app(settings_in(tmp_path))) as client:
         assert "Start" in client.get("/").text
         assert "Start" in client.get("/some/page/of/the/interface").text
-        assert client.get("/assets/app.js").text == "export {};"
+        assert client.get("/_app/app.js").text == "export {};"
         assert "not for you" not in client.get("/%2e%2e/private.txt").text
         assert client.get("/api/unknown").status_code == 404
 
@@ -56,6 +58,35 @@ def test_says_when_the_interface_is_not_built(visitor: TestClient) -> None:
     answer = visitor.get("/")
     assert answer.status_code == 404
     assert "not built" in answer.json()["detail"]
+
+
+def test_a_database_of_an_earlier_version_keeps_its_rows(tmp_path: Path) -> None:
+    metadata = MetaData()
+    engine = connect(f"sqlite:///{tmp_path / 'old.db'}")
+    things = Table("things", metadata, Column("id", Integer, primary_key=True))
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(things.insert().values(id=1))
+
+    added = [
+        Column("name", String(20), nullable=False, index=True),
+        Column("price", ExactDecimal, nullable=False),
+        Column("day", Date, nullable=False),
+        Column("moment", UtcDateTime, nullable=False),
+        Column("done", Boolean, nullable=False, default=False),
+        Column("note", String(20)),
+    ]
+    for column in added:
+        things.append_column(column)
+        add_column(engine, things, column)
+    for index in things.indexes:
+        add_index(engine, index)
+    with engine.connect() as connection:
+        row = connection.execute(things.select()).one()
+    assert (row.id, row.name, row.price, row.done, row.note) == (1, "", 0, False, None)
+    assert row.day is not None
+    assert row.moment.tzinfo is not None
+    assert [index["name"] for index in inspect(engine).get_indexes("things")] == ["ix_things_name"]
 
 
 def test_passwords_are_hashed_and_verified() -> None:
