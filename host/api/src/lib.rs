@@ -80,9 +80,8 @@ pub fn router(engine: Engine, config: ApiConfig) -> Router {
         .route("/api/providers/set", post(providers::set))
         .route("/api/tracking/projects", get(tracking::projects))
         .route("/api/tracking/{id}/costs", get(tracking::costs))
-        .route("/ws/{id}", get(socket::connect))
+        .nest("/ws", Router::new().route("/{id}", get(socket::connect)).fallback(error::not_found))
         .route("/api/{*rest}", any(error::not_found))
-        .route("/ws/{*rest}", any(error::not_found))
         .method_not_allowed_fallback(error::method_not_allowed);
     let routes = match config.frontend_dist {
         Some(dist) => {
