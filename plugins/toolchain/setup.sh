@@ -100,13 +100,14 @@ if ! command -v dpkg-query >/dev/null 2>&1 || ! debian_installed; then
     exit 1
 fi
 
-# Any LLVM linker of version 18 or newer that understands WebAssembly.
+host=$(/usr/bin/rustc --version --verbose | sed -n 's/^host: //p')
+llvm=$(/usr/bin/rustc --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+
+# An LLVM linker: best the compiler's own version, which Debian packages apart (rust-lld is a link
+# to it that may lead nowhere), else the one that came with rustup.
 find_linker() {
-    host=$(/usr/bin/rustc --version --verbose | sed -n 's/^host: //p')
-    for candidate in "$plain_sysroot/lib/rustlib/$host/bin/rust-lld" /usr/bin/rust-lld \
-        "$(command -v wasm-ld-22 || true)" "$(command -v wasm-ld-21 || true)" "$(command -v wasm-ld-20 || true)" \
-        "$(command -v wasm-ld-19 || true)" "$(command -v wasm-ld-18 || true)"; do
-        if [ -n "$candidate" ] && [ -x "$candidate" ]; then
+    for candidate in "/usr/bin/rust-lld" "/usr/bin/wasm-ld-$llvm" "$plain_sysroot/lib/rustlib/$host/bin/rust-lld"; do
+        if [ -x "$candidate" ]; then
             printf '%s\n' "$candidate"
             return 0
         fi
@@ -115,12 +116,17 @@ find_linker() {
 }
 
 if ! linker=$(find_linker); then
-    say "no linker for WebAssembly: install rust-web-llvm (Debian) or lld 18 or newer, then run $0 again"
-    exit 1
+    if [ "$(id -u)" = 0 ]; then
+        say "installing lld-$llvm"
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "lld-$llvm" >&2 || true
+    fi
+    if ! linker=$(find_linker); then
+        say "no linker for WebAssembly: apt-get install --no-install-recommends lld-$llvm (as root), then run $0 again"
+        exit 1
+    fi
 fi
 
 say "building the standard library for $target with $(/usr/bin/rustc --version) (about a minute, once)"
-host=$(/usr/bin/rustc --version --verbose | sed -n 's/^host: //p')
 build=$cache/build
 fresh=$cache/sysroot.new
 rm -rf "$fresh"

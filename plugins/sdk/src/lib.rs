@@ -60,3 +60,8 @@ pub mod supervise;
 pub mod validator;
 
 pub use bindings::gencode::plugin::types;
+
+/// The example of the authors' page, compiled as it stands there.
+#[cfg(all(doctest, feature = "validator"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
