@@ -21,7 +21,8 @@ pub(super) struct Answer {
 impl Answer {
     /// Begins an answer; it always says who answers.
     pub(super) fn new(thinking: &str) -> Self {
-        let introduction = "I am the offline model: a deterministic generator, not a language model.";
+        let introduction =
+            "I am the offline model: a deterministic generator, not a language model.";
         Self { thinking: format!("{introduction}\n{thinking}"), parts: Vec::new() }
     }
 
@@ -35,14 +36,22 @@ impl Answer {
         self
     }
 
-    pub(super) fn json(mut self, name: &'static str, value: &impl serde::Serialize) -> Result<Self, serde_json::Error> {
+    pub(super) fn json(
+        mut self,
+        name: &'static str,
+        value: &impl serde::Serialize,
+    ) -> Result<Self, serde_json::Error> {
         let content = serde_json::to_string_pretty(value)?;
         self.parts.push(Part::Document { name, media_type: "application/json", content });
         Ok(self)
     }
 
     pub(super) fn markdown(mut self, name: &'static str, content: impl Into<String>) -> Self {
-        self.parts.push(Part::Document { name, media_type: "text/markdown", content: content.into() });
+        self.parts.push(Part::Document {
+            name,
+            media_type: "text/markdown",
+            content: content.into(),
+        });
         self
     }
 
@@ -73,6 +82,12 @@ fn body(content: &str) -> String {
     if !content.contains("<<<") {
         return content.to_owned();
     }
-    let safe = |line: &str| if line.trim_start().starts_with("<<<") { line.replace("<<<", "< <<") } else { line.to_owned() };
+    let safe = |line: &str| {
+        if line.trim_start().starts_with("<<<") {
+            line.replace("<<<", "< <<")
+        } else {
+            line.to_owned()
+        }
+    };
     content.lines().map(safe).collect::<Vec<_>>().join("\n")
 }

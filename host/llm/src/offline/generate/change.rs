@@ -17,7 +17,8 @@ pub(super) fn application(intent: &Intent) -> Result<BTreeMap<String, String>, O
     let intent = normalise(intent);
     let app = App::new(&intent);
     let contract = serde_json::to_string_pretty(&contract::contract(&app, &intent))?;
-    let mut files: BTreeMap<String, String> = repair::canonical_backend(&app)?.into_iter().collect();
+    let mut files: BTreeMap<String, String> =
+        repair::canonical_backend(&app)?.into_iter().collect();
     files.extend(repair::canonical_frontend(&app)?);
     files.extend(frontend::pages(&app)?);
     files.extend(frontend::design(&app)?);

@@ -27,12 +27,18 @@ impl<'a> Documents<'a> {
 
     /// The content of a document, if it came; the last one of a name counts.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        self.documents.iter().rev().find(|(known, _)| known == name).map(|(_, content)| content.as_str())
+        self.documents
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, content)| content.as_str())
     }
 
     pub(super) fn require(&self, name: &'static str) -> Result<&'a str, OfflineError> {
-        self.get(name)
-            .ok_or_else(|| OfflineError::MissingDocument { task: self.task.to_owned(), document: name })
+        self.get(name).ok_or_else(|| OfflineError::MissingDocument {
+            task: self.task.to_owned(),
+            document: name,
+        })
     }
 
     /// The intent: from the contract where there is one, as it is what was agreed on, else the intent itself.
@@ -62,7 +68,10 @@ impl<'a> Documents<'a> {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(document: &'static str, text: &str) -> Result<T, OfflineError> {
+fn parse<T: serde::de::DeserializeOwned>(
+    document: &'static str,
+    text: &str,
+) -> Result<T, OfflineError> {
     serde_json::from_str(text).map_err(|source| OfflineError::BadDocument { document, source })
 }
 

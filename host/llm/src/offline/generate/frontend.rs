@@ -37,12 +37,20 @@ pub(super) fn pages(app: &App) -> Result<Files, OfflineError> {
     let accent = theme::accent(&app.vibe).trim_start_matches('#').to_owned();
     let with_app = context! { app => shared.clone(), accent };
     let mut add = |path: &str| -> Result<(), OfflineError> {
-        files.push((format!("frontend/{path}"), render(&format!("frontend/{path}.j2"), &with_app)?));
+        files
+            .push((format!("frontend/{path}"), render(&format!("frontend/{path}.j2"), &with_app)?));
         Ok(())
     };
     for path in [
-        "index.html", "src/text.ts", "src/App.tsx", "src/routes.tsx", "src/navigation.ts", "src/pages/HomePage.tsx",
-        "src/pages/NotFoundPage.tsx", "src/api/http.ts", "src/api/types.ts",
+        "index.html",
+        "src/text.ts",
+        "src/App.tsx",
+        "src/routes.tsx",
+        "src/navigation.ts",
+        "src/pages/HomePage.tsx",
+        "src/pages/NotFoundPage.tsx",
+        "src/api/http.ts",
+        "src/api/types.ts",
     ] {
         add(path)?;
     }
@@ -70,7 +78,10 @@ pub(super) fn client(app: &App, client: Client) -> Result<Files, OfflineError> {
     let with_app = context! { app => view(&with_pages(app)) };
     let mut files = Files::new();
     if client == Client::Mock {
-        files.push(("frontend/src/data/mock.ts".to_owned(), render("frontend/src/data/mock.ts.j2", &with_app)?));
+        files.push((
+            "frontend/src/data/mock.ts".to_owned(),
+            render("frontend/src/data/mock.ts.j2", &with_app)?,
+        ));
     }
     for (wanted, name) in [(app.dashboard, "dashboard"), (app.auth, "auth")] {
         if wanted {
@@ -90,9 +101,18 @@ pub(super) fn tests(app: &App) -> Result<Files, OfflineError> {
     let shared = view(app);
     let with_app = context! { app => view(&with_pages(app)) };
     let mut files = vec![
-        ("frontend/src/api/client.test.ts".to_owned(), render("frontend/src/api/client.test.ts.j2", &with_app)?),
-        ("frontend/src/App.test.tsx".to_owned(), render("frontend/src/App.test.tsx.j2", &with_app)?),
-        ("frontend/src/test/renderAt.tsx".to_owned(), render("frontend/src/test/renderAt.tsx.j2", &with_app)?),
+        (
+            "frontend/src/api/client.test.ts".to_owned(),
+            render("frontend/src/api/client.test.ts.j2", &with_app)?,
+        ),
+        (
+            "frontend/src/App.test.tsx".to_owned(),
+            render("frontend/src/App.test.tsx.j2", &with_app)?,
+        ),
+        (
+            "frontend/src/test/renderAt.tsx".to_owned(),
+            render("frontend/src/test/renderAt.tsx.j2", &with_app)?,
+        ),
     ];
     for (_, plural, context) in entities(app, &shared) {
         let content = render("frontend/src/pages/entity/entity.test.tsx.j2", &context)?;
@@ -103,10 +123,13 @@ pub(super) fn tests(app: &App) -> Result<Files, OfflineError> {
 
 /// Name, plural and context of every entity.
 fn entities(app: &App, shared: &Value) -> Vec<(String, String, Value)> {
-    let context = |entity: serde_json::Value| context! { app => shared.clone(), entity => view(&entity) };
+    let context =
+        |entity: serde_json::Value| context! { app => shared.clone(), entity => view(&entity) };
     app.entities
         .iter()
-        .map(|entity| (entity.brief.name.clone(), entity.brief.plural.clone(), context(merged(entity))))
+        .map(|entity| {
+            (entity.brief.name.clone(), entity.brief.plural.clone(), context(merged(entity)))
+        })
         .collect()
 }
 

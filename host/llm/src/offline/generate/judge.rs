@@ -85,16 +85,26 @@ pub(super) fn visual_review(app: &App, files: &[ProjectFile], reported: &[Report
         files.iter().filter(|file| file.path.starts_with("frontend/src/pages/")).collect();
     if !pages.is_empty() {
         for entity in &app.entities {
-            let shown = pages.iter().any(|page| page.path.contains(&format!("{}ListPage", entity.brief.name)));
+            let shown = pages
+                .iter()
+                .any(|page| page.path.contains(&format!("{}ListPage", entity.brief.name)));
             if !shown {
                 let path = format!("frontend/src/pages/{}", entity.brief.plural);
-                findings.push(error("ui.missing-page", &path, format!("{} has no page", entity.brief.label_plural)));
+                findings.push(error(
+                    "ui.missing-page",
+                    &path,
+                    format!("{} has no page", entity.brief.label_plural),
+                ));
             }
         }
         for page in pages.iter().filter(|page| page.path.ends_with("ListPage.tsx")) {
             for state in ["Loading", "EmptyState", "ErrorState"] {
                 if !page.content.contains(state) {
-                    findings.push(error("ui.missing-state", &page.path, format!("{state} is never shown")));
+                    findings.push(error(
+                        "ui.missing-state",
+                        &page.path,
+                        format!("{state} is never shown"),
+                    ));
                 }
             }
         }
@@ -121,7 +131,15 @@ impl Default for Reported {
 }
 
 fn error(code: &'static str, path: &str, message: String) -> Finding {
-    Finding { code, severity: "error", path: path.to_owned(), line: 0, column: 0, message, hint: String::new() }
+    Finding {
+        code,
+        severity: "error",
+        path: path.to_owned(),
+        line: 0,
+        column: 0,
+        message,
+        hint: String::new(),
+    }
 }
 
 fn verdict(findings: Vec<Finding>, feedback: &str) -> Verdict {
@@ -133,10 +151,18 @@ fn verdict(findings: Vec<Finding>, feedback: &str) -> Verdict {
         .map(|finding| Correction {
             path: finding.path.clone(),
             problem: finding.message.clone(),
-            fix: if finding.hint.is_empty() { "Write it as the contract says.".to_owned() } else { finding.hint.clone() },
+            fix: if finding.hint.is_empty() {
+                "Write it as the contract says.".to_owned()
+            } else {
+                finding.hint.clone()
+            },
         })
         .collect();
-    let score = if errors > 0 { 5_usize.saturating_sub(errors) } else { 9_usize.saturating_sub(remarks).max(6) };
+    let score = if errors > 0 {
+        5_usize.saturating_sub(errors)
+    } else {
+        9_usize.saturating_sub(remarks).max(6)
+    };
     Verdict { approved: errors == 0, score, findings, corrections, feedback: feedback.to_owned() }
 }
 
@@ -145,9 +171,12 @@ fn forbidden(file: &ProjectFile) -> Vec<Finding> {
     for (number, line) in (1..).zip(file.content.lines()) {
         for (pattern, extension, why) in FORBIDDEN {
             // Types of files that hold the other one: `.tsx` is also TypeScript.
-            let applies = file.path.ends_with(extension) || (extension == ".ts" && file.path.ends_with(".tsx"));
+            let applies = file.path.ends_with(extension)
+                || (extension == ".ts"
+                    && file.path.strip_suffix('x').is_some_and(|path| path.ends_with(extension)));
             if let Some(column) = line.find(pattern).filter(|_| applies) {
-                let mut finding = error("review.forbidden", &file.path, format!("`{pattern}`: {why}"));
+                let mut finding =
+                    error("review.forbidden", &file.path, format!("`{pattern}`: {why}"));
                 (finding.line, finding.column) = (number, column + 1);
                 findings.push(finding);
             }
@@ -169,7 +198,10 @@ fn conventions(app: &App, file: &ProjectFile) -> Vec<Finding> {
         if file.path == format!("backend/app/routers/{plural}.py") {
             need(&format!("/{path}"), format!("the router does not serve /api/{path}"));
             for method in ["get", "post", "put", "patch", "delete"] {
-                need(&format!("@router.{method}("), format!("there is no {} route", method.to_uppercase()));
+                need(
+                    &format!("@router.{method}("),
+                    format!("there is no {} route", method.to_uppercase()),
+                );
             }
         }
         let is_client = file.path == format!("frontend/src/api/{plural}.ts");
@@ -209,14 +241,22 @@ fn missing(app: &App, files: &[ProjectFile]) -> Vec<Finding> {
         let is_there = |path: &str| files.iter().any(|file| file.path == path);
         if expected.iter().any(|(path, _)| is_there(path)) {
             let absent = expected.iter().filter(|(path, _)| !is_there(path));
-            findings.extend(absent.map(|(path, name)| error("review.missing", path, format!("{name} has no {what}"))));
+            findings.extend(absent.map(|(path, name)| {
+                error("review.missing", path, format!("{name} has no {what}"))
+            }));
         }
     }
-    for (path, suffix, what) in [("backend/app/models.py", "(", "model"), ("backend/app/schemas.py", "Read(", "schema")] {
+    for (path, suffix, what) in
+        [("backend/app/models.py", "(", "model"), ("backend/app/schemas.py", "Read(", "schema")]
+    {
         for file in files.iter().filter(|file| file.path == path) {
             for entity in &app.entities {
                 if !file.content.contains(&format!("class {}{suffix}", entity.brief.name)) {
-                    findings.push(error("review.missing", path, format!("{} has no {what}", entity.brief.name)));
+                    findings.push(error(
+                        "review.missing",
+                        path,
+                        format!("{} has no {what}", entity.brief.name),
+                    ));
                 }
             }
         }

@@ -36,7 +36,11 @@ fn clean_entities(intent: &mut Intent) -> HashMap<String, String> {
     for mut entity in std::mem::take(&mut intent.entities) {
         let class = names::safe_class(&entity.name);
         renamed.insert(std::mem::replace(&mut entity.name, class.clone()), class.clone());
-        let raw_plural = if entity.plural.is_empty() { format!("{}s", names::snake(&class)) } else { entity.plural };
+        let raw_plural = if entity.plural.is_empty() {
+            format!("{}s", names::snake(&class))
+        } else {
+            entity.plural
+        };
         entity.plural = names::safe_plural(&raw_plural);
         if !classes.insert(class.to_ascii_lowercase()) {
             continue;
@@ -79,7 +83,11 @@ fn clean_fields(entity: &mut Entity) {
         // Uniqueness of these would be a trap, not a rule.
         let can_be_unique = matches!(
             field.kind,
-            FieldKind::String | FieldKind::Email | FieldKind::Url | FieldKind::Phone | FieldKind::Integer
+            FieldKind::String
+                | FieldKind::Email
+                | FieldKind::Url
+                | FieldKind::Phone
+                | FieldKind::Integer
         );
         field.unique &= can_be_unique;
         kept.push(field);
@@ -98,8 +106,12 @@ fn clean_fields(entity: &mut Entity) {
 
 fn clean_values(field: &mut Field) {
     let mut seen = HashSet::new();
-    field.values =
-        field.values.iter().map(|value| names::enum_value(value)).filter(|v| !v.is_empty() && seen.insert(v.clone())).collect();
+    field.values = field
+        .values
+        .iter()
+        .map(|value| names::enum_value(value))
+        .filter(|v| !v.is_empty() && seen.insert(v.clone()))
+        .collect();
     if field.values.is_empty() {
         field.kind = FieldKind::String;
     }
@@ -113,10 +125,13 @@ fn clean_relations(intent: &mut Intent, renamed: &HashMap<String, String>) {
     let mut pairs: HashSet<(String, String)> = HashSet::new();
     let mut kept = Vec::new();
     for mut relation in std::mem::take(&mut intent.relations) {
-        let resolve = |name: &str| renamed.get(name).cloned().unwrap_or_else(|| names::safe_class(name));
+        let resolve =
+            |name: &str| renamed.get(name).cloned().unwrap_or_else(|| names::safe_class(name));
         relation.source = resolve(&relation.source);
         relation.target = resolve(&relation.target);
-        let (Some(_), Some(target_plural)) = (plural_of.get(&relation.source), plural_of.get(&relation.target)) else {
+        let (Some(_), Some(target_plural)) =
+            (plural_of.get(&relation.source), plural_of.get(&relation.target))
+        else {
             continue;
         };
         let many = relation.kind == RelationKind::ManyToMany;
@@ -155,7 +170,8 @@ fn drop_shadowed_fields(entity: &mut Entity, relations: &[Relation]) {
         shadowed.insert(format!("{}_id", relation.name));
         shadowed.insert(format!("{}_ids", names::singular(&relation.name)));
     }
-    let kept: Vec<Field> = entity.fields.iter().filter(|field| !shadowed.contains(&field.name)).cloned().collect();
+    let kept: Vec<Field> =
+        entity.fields.iter().filter(|field| !shadowed.contains(&field.name)).cloned().collect();
     entity.fields = kept;
     if entity.fields.is_empty() {
         let name = if shadowed.contains("name") { "title" } else { "name" };

@@ -84,7 +84,8 @@ fn list(entity: &EntityPlan) -> ListPage {
         path: String::new(),
     }];
     let worth_showing = |field: &&FieldPlan| {
-        Some(&field.name) != entity.brief.label_field.as_ref() && !matches!(field.kind, "text" | "url")
+        Some(&field.name) != entity.brief.label_field.as_ref()
+            && !matches!(field.kind, "text" | "url")
     };
     // What tells records apart at a glance comes first.
     let rank = |field: &&FieldPlan| match field.kind {
@@ -129,18 +130,31 @@ fn list(entity: &EntityPlan) -> ListPage {
             path: String::new(),
         });
     }
-    imports.values.extend(relations.iter().map(|column| if column.kind == "link" { "ReferenceChips" } else { "ReferenceLink" }));
+    imports.values.extend(
+        relations
+            .iter()
+            .map(|column| if column.kind == "link" { "ReferenceChips" } else { "ReferenceLink" }),
+    );
     columns.extend(relations);
-    imports.options.extend(entity.filters.iter().filter(|filter| filter.kind == "enum").map(|filter| {
-        format!("{}{}Options", entity.brief.camel, filter.pascal)
-    }));
+    imports.options.extend(
+        entity
+            .filters
+            .iter()
+            .filter(|filter| filter.kind == "enum")
+            .map(|filter| format!("{}{}Options", entity.brief.camel, filter.pascal)),
+    );
     let mut filter_targets: Vec<Brief> = Vec::new();
     for target in entity.filters.iter().filter_map(|filter| filter.target.as_ref()) {
         if filter_targets.iter().all(|known| known.name != target.name) {
             filter_targets.push(target.clone());
         }
     }
-    ListPage { toggles: columns.iter().any(|column| column.kind == "boolean"), imports, columns, filter_targets }
+    ListPage {
+        toggles: columns.iter().any(|column| column.kind == "boolean"),
+        imports,
+        columns,
+        filter_targets,
+    }
 }
 
 fn detail(entity: &EntityPlan) -> Imports {
@@ -203,7 +217,9 @@ fn form(entity: &EntityPlan) -> FormPage {
     }
     page.components.extend((!entity.references.is_empty()).then_some("SelectField"));
     page.components.extend((!entity.links.is_empty()).then_some("MultiSelectField"));
-    page.required.extend(entity.references.iter().filter(|reference| reference.required).map(|r| r.column.clone()));
+    page.required.extend(
+        entity.references.iter().filter(|reference| reference.required).map(|r| r.column.clone()),
+    );
     page
 }
 
@@ -215,14 +231,19 @@ fn rows(entity: &EntityPlan) -> Vec<Value> {
             let mut record = Map::new();
             record.insert("id".to_owned(), json!(number));
             for field in &entity.fields {
-                record.insert(field.name.clone(), field.samples.get(row).cloned().unwrap_or_default());
+                record.insert(
+                    field.name.clone(),
+                    field.samples.get(row).cloned().unwrap_or_default(),
+                );
             }
             for reference in &entity.references {
-                let target = if reference.itself { (row > 0).then_some(row) } else { Some(1 + row / 2) };
+                let target =
+                    if reference.itself { (row > 0).then_some(row) } else { Some(1 + row / 2) };
                 record.insert(reference.column.clone(), json!(target));
             }
             for link in &entity.links {
-                let targets: Vec<usize> = if link.itself { Vec::new() } else { vec![number, 1 + number % 5] };
+                let targets: Vec<usize> =
+                    if link.itself { Vec::new() } else { vec![number, 1 + number % 5] };
                 record.insert(link.ids.clone(), json!(targets));
             }
             record.insert("created_at".to_owned(), json!(format!("2026-01-1{row}T09:00:00Z")));

@@ -9,7 +9,8 @@ use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig, val
 
 use crate::offline::OfflineError;
 
-static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../templates/apps/fastapi-react/generate");
+static TEMPLATES: Dir<'_> =
+    include_dir!("$CARGO_MANIFEST_DIR/../../templates/apps/fastapi-react/generate");
 
 /// The text of a template, filled with `context`; ends with exactly one line break.
 pub(super) fn render(template: &str, context: &Value) -> Result<String, OfflineError> {
@@ -102,9 +103,14 @@ fn python(value: &serde_json::Value) -> String {
         serde_json::Value::Null => "None".to_owned(),
         serde_json::Value::Bool(true) => "True".to_owned(),
         serde_json::Value::Bool(false) => "False".to_owned(),
-        serde_json::Value::Array(items) => format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", ")),
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", "))
+        }
         serde_json::Value::Object(map) => {
-            let items: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", quote(key), python(value))).collect();
+            let items: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", quote(key), python(value)))
+                .collect();
             format!("{{{}}}", items.join(", "))
         }
         serde_json::Value::Number(number) => number.to_string(),
@@ -116,12 +122,14 @@ fn python(value: &serde_json::Value) -> String {
 fn repeated(text: &str) -> Option<String> {
     let first = text.chars().next()?;
     let count = text.chars().count();
-    (count > 50 && text.chars().all(|c| c == first)).then(|| format!("{} * {count}", quote(&first.to_string())))
+    (count > 50 && text.chars().all(|c| c == first))
+        .then(|| format!("{} * {count}", quote(&first.to_string())))
 }
 
 /// A string literal of Python, in the quotes that need no escapes where there are such.
 fn python_quote(text: &str) -> String {
-    let plain = text.contains('"') && !text.contains(['\'', '\\']) && !text.chars().any(char::is_control);
+    let plain =
+        text.contains('"') && !text.contains(['\'', '\\']) && !text.chars().any(char::is_control);
     if plain { format!("'{text}'") } else { quote(text) }
 }
 
@@ -141,7 +149,9 @@ fn html(text: &str) -> String {
 
 /// Whether text can stand in JSX as it is.
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && !text.contains(['"', '\'', '`', '\\', '&', '<', '>', '{', '}', '\n', '\r', '\t']) && text.trim() == text
+    !text.is_empty()
+        && !text.contains(['"', '\'', '`', '\\', '&', '<', '>', '{', '}', '\n', '\r', '\t'])
+        && text.trim() == text
 }
 
 /// The value of a JSX attribute.

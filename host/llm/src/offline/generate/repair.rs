@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{backend, documents::ProjectFile, frontend, frontend::Client, judge::Correction, plan::App};
+use super::{
+    backend, documents::ProjectFile, frontend, frontend::Client, judge::Correction, plan::App,
+};
 use crate::offline::OfflineError;
 
 type Files = Vec<(String, String)>;
@@ -34,12 +36,18 @@ pub(super) fn canonical_frontend(app: &App) -> Result<Files, OfflineError> {
 }
 
 /// Reads the output of a failing command.
-pub(super) fn diagnose(app: &App, failure: &str, present: &[ProjectFile]) -> Result<Diagnosis, OfflineError> {
+pub(super) fn diagnose(
+    app: &App,
+    failure: &str,
+    present: &[ProjectFile],
+) -> Result<Diagnosis, OfflineError> {
     let mut canonical = canonical_backend(app)?;
     canonical.extend(canonical_frontend(app)?);
     let mut corrections: Vec<Correction> = canonical
         .iter()
-        .filter(|(path, content)| present.iter().any(|file| file.path == *path && file.content.trim() != content.trim()))
+        .filter(|(path, content)| {
+            present.iter().any(|file| file.path == *path && file.content.trim() != content.trim())
+        })
         .map(|(path, _)| Correction {
             path: path.clone(),
             problem: "It is not what the contract leads to.".to_owned(),
@@ -60,7 +68,8 @@ pub(super) fn diagnose(app: &App, failure: &str, present: &[ProjectFile]) -> Res
         corrections.push(Correction {
             path: String::new(),
             problem: "The output names no file that the contract leads to.".to_owned(),
-            fix: "Look at the environment: versions of packages, free ports, disk space.".to_owned(),
+            fix: "Look at the environment: versions of packages, free ports, disk space."
+                .to_owned(),
         });
     }
     Ok(Diagnosis { root_cause: cause(failure), corrections })
@@ -75,7 +84,8 @@ pub(super) fn repair(canonical: Files, failure: &str, present: &[ProjectFile]) -
     if !present.is_empty() && !different.is_empty() {
         return different;
     }
-    let named: Files = canonical.iter().filter(|(path, _)| is_named(failure, path)).cloned().collect();
+    let named: Files =
+        canonical.iter().filter(|(path, _)| is_named(failure, path)).cloned().collect();
     if named.is_empty() { canonical } else { named }
 }
 
@@ -94,7 +104,8 @@ fn cause(failure: &str) -> String {
                 .any(|mark| line.contains(mark))
     };
     let found = lines.iter().find(telling).or_else(|| lines.last()).copied();
-    let text = found.map_or("The command failed without a word.", |line| line.trim_start_matches("E ").trim());
+    let text = found
+        .map_or("The command failed without a word.", |line| line.trim_start_matches("E ").trim());
     text.chars().take(MAX_CAUSE).collect()
 }
 
@@ -106,7 +117,10 @@ mod tests {
     fn the_cause_is_the_line_that_says_it() {
         let output = "collected 3 items\n\ntests/test_tasks.py F\n>   assert 1 == 2\nE   assert 1 == 2\n1 failed";
         assert_eq!(cause(output), "assert 1 == 2");
-        assert_eq!(cause("src/App.tsx(3,1): error TS2304: Cannot find name 'x'."), "src/App.tsx(3,1): error TS2304: Cannot find name 'x'.");
+        assert_eq!(
+            cause("src/App.tsx(3,1): error TS2304: Cannot find name 'x'."),
+            "src/App.tsx(3,1): error TS2304: Cannot find name 'x'."
+        );
         assert_eq!(cause(""), "The command failed without a word.");
     }
 }

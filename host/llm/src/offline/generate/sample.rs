@@ -5,14 +5,27 @@ use serde_json::{Value, json};
 use super::names;
 use crate::offline::model::{Entity, Field, FieldKind};
 
-const PEOPLE: [&str; 5] = ["Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Linus Pauling"];
+const PEOPLE: [&str; 5] =
+    ["Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Linus Pauling"];
 const CITIES: [&str; 5] = ["Lisbon", "Oslo", "Nairobi", "Kyoto", "Montréal"];
 const COLORS: [&str; 5] = ["blue", "green", "orange", "red", "teal"];
 
 /// Names of numbers that may be below zero; all others count or cost something.
 const SIGNED: [&str; 14] = [
-    "temperature", "balance", "latitude", "longitude", "altitude", "elevation", "delta", "change", "offset", "profit",
-    "difference", "adjustment", "net", "degree",
+    "temperature",
+    "balance",
+    "latitude",
+    "longitude",
+    "altitude",
+    "elevation",
+    "delta",
+    "change",
+    "offset",
+    "profit",
+    "difference",
+    "adjustment",
+    "net",
+    "degree",
 ];
 
 /// Whether a number of this name cannot be below zero.
@@ -25,14 +38,23 @@ pub(super) fn value(entity: &Entity, field: &Field, row: usize) -> Value {
     let number = row + 1;
     match field.kind {
         FieldKind::String => json!(short_text(entity, field, row)),
-        FieldKind::Text => json!(format!("{} {number}: {}.", entity.label, field.label.to_lowercase())),
+        FieldKind::Text => {
+            json!(format!("{} {number}: {}.", entity.label, field.label.to_lowercase()))
+        }
         FieldKind::Integer => integer(field, number),
-        FieldKind::Decimal => json!([12.5, 49.99, 8.0, 120.25, 31.4].get(row).copied().unwrap_or(10.0)),
+        FieldKind::Decimal => {
+            json!([12.5, 49.99, 8.0, 120.25, 31.4].get(row).copied().unwrap_or(10.0))
+        }
         FieldKind::Boolean => json!(row % 3 == 1),
-        FieldKind::Date => json!(format!("2026-0{}-1{}", number, row)),
+        FieldKind::Date if field.name.contains("birth") => {
+            json!(format!("19{}5-0{number}-1{row}", 5 + row))
+        }
+        FieldKind::Date => json!(format!("2026-0{number}-1{row}")),
         FieldKind::Datetime => json!(format!("2026-0{number}-1{row}T09:30:00Z")),
         FieldKind::Email => json!(format!("person{number}@example.com")),
-        FieldKind::Url => json!(format!("https://example.com/{}/{number}", names::kebab(&entity.plural))),
+        FieldKind::Url => {
+            json!(format!("https://example.com/{}/{number}", names::kebab(&entity.plural)))
+        }
         FieldKind::Phone => json!(format!("+1 555 010{number}")),
         FieldKind::Enum => json!(field.values.get(row % field.values.len().max(1))),
     }
@@ -77,20 +99,24 @@ fn integer(field: &Field, number: usize) -> Value {
 
 fn short_text(entity: &Entity, field: &Field, row: usize) -> String {
     let number = row + 1;
-    let pick = |list: &[&str; 5]| list.get(row % 5).map_or_else(String::new, |text| (*text).to_owned());
-    let person_entity = [
-        "Person", "Customer", "Client", "Patient", "Doctor", "Student", "Teacher", "Member", "Employee", "User",
-        "Author", "Contact", "Instructor", "Owner", "Guest", "Player", "Volunteer", "Staff",
-    ]
-    .iter()
-    .any(|name| entity.name.ends_with(name));
+    let pick =
+        |list: &[&str; 5]| list.get(row % 5).map_or_else(String::new, |text| (*text).to_owned());
+    let is_person =
+        entity.fields.iter().any(|field| matches!(field.kind, FieldKind::Email | FieldKind::Phone));
     let words: Vec<&str> = field.name.split('_').collect();
     let has = |word: &str| words.contains(&word);
-    let text = match field.name.as_str() {
+    match field.name.as_str() {
         "first_name" => pick(&PEOPLE).split(' ').next().unwrap_or_default().to_owned(),
         "last_name" | "surname" => pick(&PEOPLE).split(' ').nth(1).unwrap_or_default().to_owned(),
-        "name" | "full_name" if person_entity => pick(&PEOPLE),
-        _ if has("author") || has("assignee") || has("instructor") || has("teacher") || has("speaker") => pick(&PEOPLE),
+        "name" | "full_name" if is_person => pick(&PEOPLE),
+        _ if has("author")
+            || has("assignee")
+            || has("instructor")
+            || has("teacher")
+            || has("speaker") =>
+        {
+            pick(&PEOPLE)
+        }
         _ if has("city") => pick(&CITIES),
         _ if has("color") || has("colour") => pick(&COLORS),
         _ if has("address") || has("street") => format!("{} Garden Street", number * 7),
@@ -100,8 +126,7 @@ fn short_text(entity: &Entity, field: &Field, row: usize) -> String {
         _ if has("country") => "Portugal".to_owned(),
         "name" | "title" => format!("{} {number}", entity.label),
         _ => format!("{} {number}", field.label),
-    };
-    text
+    }
 }
 
 fn code_prefix(entity: &Entity) -> String {

@@ -49,7 +49,11 @@ fn analysis(documents: &Documents<'_>) -> Result<String, OfflineError> {
         let _ = write!(thinking, "\n- {} ({})", entity.name, fields.join(", "));
     }
     for relation in &intent.relations {
-        let _ = write!(thinking, "\n- {} refers to {} as `{}`", relation.source, relation.target, relation.name);
+        let _ = write!(
+            thinking,
+            "\n- {} refers to {} as `{}`",
+            relation.source, relation.target, relation.name
+        );
     }
     if !intent.features.is_empty() {
         let _ = write!(thinking, "\nFeatures: {}.", intent.features.join(", "));
@@ -92,7 +96,8 @@ fn contracts(documents: &Documents<'_>) -> Result<String, OfflineError> {
     let (intent, app) = planned(documents)?;
     let contract = contract::contract(&app, &intent);
     let operations = app.entities.len() * 6;
-    let thinking = format!("{operations} operations on records, one shape for lists, one for errors.");
+    let thinking =
+        format!("{operations} operations on records, one shape for lists, one for errors.");
     Ok(Answer::new(&thinking)
         .file("contract/openapi.json", serde_json::to_string_pretty(&contract)?)
         .file("contracts.md", papers::contracts(&app)?)
@@ -118,10 +123,12 @@ fn backend_tests(documents: &Documents<'_>) -> Result<String, OfflineError> {
 
 fn frontend_integration(documents: &Documents<'_>) -> Result<String, OfflineError> {
     let (_, app) = planned(documents)?;
-    Ok(Answer::new("The client calls the API now; the pages stay as they are, and the sample data goes.")
-        .files(frontend::client(&app, Client::Real)?)
-        .json("removed", &["frontend/src/data/mock.ts"])?
-        .finish())
+    Ok(Answer::new(
+        "The client calls the API now; the pages stay as they are, and the sample data goes.",
+    )
+    .files(frontend::client(&app, Client::Real)?)
+    .json("removed", &["frontend/src/data/mock.ts"])?
+    .finish())
 }
 
 fn frontend_tests(documents: &Documents<'_>) -> Result<String, OfflineError> {
@@ -163,7 +170,9 @@ fn review(documents: &Documents<'_>) -> Result<String, OfflineError> {
     // With a message it is the change of a finished application that is judged, or one round of repair.
     let partial = ["message", "failure"].iter().any(|name| documents.get(name).is_some());
     let verdict = judge::review(&app, &documents.files()?, partial);
-    Ok(Answer::new("I compared the files with the contract by rules.").json("verdict", &verdict)?.finish())
+    Ok(Answer::new("I compared the files with the contract by rules.")
+        .json("verdict", &verdict)?
+        .finish())
 }
 
 fn refinement(documents: &Documents<'_>) -> Result<String, OfflineError> {
@@ -171,9 +180,10 @@ fn refinement(documents: &Documents<'_>) -> Result<String, OfflineError> {
     let refined = refine(&old, documents.require("message")?);
     let new = normalise(&refined.intent);
     let mut thinking = String::new();
-    for (introduction, lines) in
-        [("I understood:", &refined.changes), ("I did not understand, and left as it is:", &refined.not_understood)]
-    {
+    for (introduction, lines) in [
+        ("I understood:", &refined.changes),
+        ("I did not understand, and left as it is:", &refined.not_understood),
+    ] {
         if !lines.is_empty() {
             let _ = writeln!(thinking, "{introduction}\n- {}", lines.join("\n- "));
         }
@@ -184,8 +194,12 @@ fn refinement(documents: &Documents<'_>) -> Result<String, OfflineError> {
     }
     let change = change::between(&old, &new)?;
     let contract = contract::contract(&App::new(&new), &new);
-    let answer = Answer::new(&thinking).files(change.files).json("intent", &new)?.json("contract", &contract)?;
-    let answer = if change.removed.is_empty() { answer } else { answer.json("removed", &change.removed)? };
+    let answer = Answer::new(&thinking)
+        .files(change.files)
+        .json("intent", &new)?
+        .json("contract", &contract)?;
+    let answer =
+        if change.removed.is_empty() { answer } else { answer.json("removed", &change.removed)? };
     Ok(answer.finish())
 }
 

@@ -11,7 +11,11 @@ use crate::offline::{
 };
 
 fn field(name: &str, kind: FieldKind, required: bool) -> Field {
-    let values = if kind == FieldKind::Enum { vec!["todo".to_owned(), "done".to_owned()] } else { Vec::new() };
+    let values = if kind == FieldKind::Enum {
+        vec!["todo".to_owned(), "done".to_owned()]
+    } else {
+        Vec::new()
+    };
     Field { name: name.to_owned(), label: String::new(), kind, required, unique: false, values }
 }
 
@@ -26,8 +30,20 @@ fn entity(name: &str, plural: &str, fields: Vec<Field>) -> Entity {
     }
 }
 
-fn relation(source: &str, target: &str, name: &str, kind: RelationKind, required: bool) -> Relation {
-    Relation { kind, source: source.to_owned(), target: target.to_owned(), name: name.to_owned(), required }
+fn relation(
+    source: &str,
+    target: &str,
+    name: &str,
+    kind: RelationKind,
+    required: bool,
+) -> Relation {
+    Relation {
+        kind,
+        source: source.to_owned(),
+        target: target.to_owned(),
+        name: name.to_owned(),
+        required,
+    }
 }
 
 /// Projects with tasks and tags.
@@ -49,13 +65,21 @@ fn projects() -> Intent {
                     field("due_date", FieldKind::Date, false),
                 ],
             ),
-            entity("Tag", "tags", vec![Field { unique: true, ..field("name", FieldKind::String, true) }]),
+            entity(
+                "Tag",
+                "tags",
+                vec![Field { unique: true, ..field("name", FieldKind::String, true) }],
+            ),
         ],
         relations: vec![
             relation("Task", "Project", "project", RelationKind::ManyToOne, true),
             relation("Task", "Tag", "tags", RelationKind::ManyToMany, false),
         ],
-        vibe: Route { choice: "dark_hacker".to_owned(), confidence: 1.0, evidence: vec!["hacker".to_owned()] },
+        vibe: Route {
+            choice: "dark_hacker".to_owned(),
+            confidence: 1.0,
+            evidence: vec!["hacker".to_owned()],
+        },
         ..Intent::default()
     }
 }
@@ -100,8 +124,11 @@ fn files_of(text: &str) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if let Some(path) = line.strip_prefix("<<<FILE path=\"").and_then(|rest| rest.strip_suffix("\">>>")) {
-            let content: Vec<&str> = lines.by_ref().take_while(|line| *line != "<<<END_FILE>>>").collect();
+        if let Some(path) =
+            line.strip_prefix("<<<FILE path=\"").and_then(|rest| rest.strip_suffix("\">>>"))
+        {
+            let content: Vec<&str> =
+                lines.by_ref().take_while(|line| *line != "<<<END_FILE>>>").collect();
             files.insert(path.to_owned(), content.join("\n"));
         }
     }
@@ -109,7 +136,8 @@ fn files_of(text: &str) -> BTreeMap<String, String> {
 }
 
 fn document(text: &str, name: &str) -> Option<serde_json::Value> {
-    let start = text.split_once(&format!("<<<DOCUMENT name=\"{name}\" type=\"application/json\">>>\n"))?.1;
+    let start =
+        text.split_once(&format!("<<<DOCUMENT name=\"{name}\" type=\"application/json\">>>\n"))?.1;
     serde_json::from_str(start.split_once("\n<<<END_DOCUMENT>>>")?.0).ok()
 }
 
@@ -150,7 +178,8 @@ fn the_same_intent_gives_the_same_bytes() {
 fn every_entity_is_in_api_client_pages_and_tests() {
     for intent in [projects(), hostile()] {
         let files = application(&intent).unwrap();
-        let contract: serde_json::Value = serde_json::from_str(&files["contract/openapi.json"]).unwrap();
+        let contract: serde_json::Value =
+            serde_json::from_str(&files["contract/openapi.json"]).unwrap();
         for entity in normalise(&intent).entities {
             let (name, plural) = (&entity.name, &entity.plural);
             let path = plural.replace('_', "-");
@@ -165,10 +194,16 @@ fn every_entity_is_in_api_client_pages_and_tests() {
             ] {
                 assert!(files.contains_key(&file), "{file}");
             }
-            assert!(files["backend/app/models.py"].contains(&format!("class {name}(TimestampedModel):")));
+            assert!(
+                files["backend/app/models.py"]
+                    .contains(&format!("class {name}(TimestampedModel):"))
+            );
             assert!(files["frontend/src/navigation.ts"].contains(&format!("\"/{path}\"")));
             assert!(contract["paths"][format!("/api/{path}")]["post"].is_object(), "{path}");
-            assert!(contract["paths"][format!("/api/{path}/{{id}}")]["delete"].is_object(), "{path}");
+            assert!(
+                contract["paths"][format!("/api/{path}/{{id}}")]["delete"].is_object(),
+                "{path}"
+            );
             assert!(contract["components"]["schemas"][format!("{name}Read")].is_object(), "{name}");
         }
     }
@@ -192,9 +227,13 @@ fn nothing_of_a_template_is_left_in_a_file() {
 #[test]
 fn brackets_of_code_are_balanced() {
     for (path, content) in application(&projects()).unwrap() {
-        if path.ends_with(".py") || path.ends_with(".ts") || path.ends_with(".tsx") {
+        if [".py", ".ts", ".tsx"].iter().any(|end| path.ends_with(end)) {
             for (open, close) in [('(', ')'), ('[', ']'), ('{', '}')] {
-                assert_eq!(content.matches(open).count(), content.matches(close).count(), "{path}: {open}{close}");
+                assert_eq!(
+                    content.matches(open).count(),
+                    content.matches(close).count(),
+                    "{path}: {open}{close}"
+                );
             }
         }
     }
@@ -223,8 +262,19 @@ fn every_task_answers_and_says_who_it_is() {
         ("message", "add a field budget to projects".to_owned()),
     ]);
     for task in [
-        "analysis", "architecture", "frontend_mock", "visual_review", "contracts", "backend_implementation",
-        "backend_tests", "diagnosis", "backend_fix", "frontend_integration", "frontend_tests", "frontend_fix", "review",
+        "analysis",
+        "architecture",
+        "frontend_mock",
+        "visual_review",
+        "contracts",
+        "backend_implementation",
+        "backend_tests",
+        "diagnosis",
+        "backend_fix",
+        "frontend_integration",
+        "frontend_tests",
+        "frontend_fix",
+        "review",
         "refine",
     ] {
         let text = answer(task, &given).unwrap();
@@ -236,10 +286,18 @@ fn every_task_answers_and_says_who_it_is() {
 
 #[test]
 fn what_is_missing_or_broken_is_said() {
-    assert!(matches!(answer("contracts", &[]), Err(OfflineError::MissingDocument { document: "intent", .. })));
-    assert!(matches!(answer("poetry", &[]), Err(OfflineError::UnknownTask(task)) if task == "poetry"));
+    assert!(matches!(
+        answer("contracts", &[]),
+        Err(OfflineError::MissingDocument { document: "intent", .. })
+    ));
+    assert!(
+        matches!(answer("poetry", &[]), Err(OfflineError::UnknownTask(task)) if task == "poetry")
+    );
     let broken = documents(&[("intent", "{".to_owned())]);
-    assert!(matches!(answer("contracts", &broken), Err(OfflineError::BadDocument { document: "intent", .. })));
+    assert!(matches!(
+        answer("contracts", &broken),
+        Err(OfflineError::BadDocument { document: "intent", .. })
+    ));
     let empty = documents(&[("intent", "{}".to_owned())]);
     assert!(matches!(answer("contracts", &empty), Err(OfflineError::NoEntities)));
 }
@@ -252,7 +310,10 @@ fn the_client_changes_and_the_pages_do_not() {
     let exports = |content: &str| -> BTreeSet<String> {
         content
             .lines()
-            .filter_map(|line| line.split_once("function ").map(|(_, rest)| rest.split(['(', '<']).next().unwrap().to_owned()))
+            .filter_map(|line| {
+                line.split_once("function ")
+                    .map(|(_, rest)| rest.split(['(', '<']).next().unwrap().to_owned())
+            })
             .collect()
     };
     for (path, content) in &real {
@@ -264,9 +325,14 @@ fn the_client_changes_and_the_pages_do_not() {
 }
 
 fn review(files: &[(String, String)]) -> serde_json::Value {
-    let files: Vec<serde_json::Value> =
-        files.iter().map(|(path, content)| serde_json::json!({ "path": path, "content": content })).collect();
-    let given = documents(&[intent_document(&projects()), ("files", serde_json::to_string(&files).unwrap())]);
+    let files: Vec<serde_json::Value> = files
+        .iter()
+        .map(|(path, content)| serde_json::json!({ "path": path, "content": content }))
+        .collect();
+    let given = documents(&[
+        intent_document(&projects()),
+        ("files", serde_json::to_string(&files).unwrap()),
+    ]);
     document(&answer("review", &given).unwrap(), "verdict").unwrap()
 }
 
@@ -276,13 +342,15 @@ fn the_reviewer_approves_what_is_whole_and_names_what_is_not() {
     let verdict = review(&whole);
     assert_eq!(verdict["approved"], true, "{verdict}");
 
-    let lacking: Vec<_> = whole.iter().filter(|(path, _)| path != "backend/app/routers/tags.py").cloned().collect();
+    let lacking: Vec<_> =
+        whole.iter().filter(|(path, _)| path != "backend/app/routers/tags.py").cloned().collect();
     let verdict = review(&lacking);
     assert_eq!(verdict["approved"], false);
     assert!(verdict["score"].as_u64().unwrap() < 6);
     assert_eq!(verdict["corrections"][0]["path"], "backend/app/routers/tags.py");
 
-    let stub = vec![("backend/app/routers/tags.py".to_owned(), "raise NotImplementedError".to_owned())];
+    let stub =
+        vec![("backend/app/routers/tags.py".to_owned(), "raise NotImplementedError".to_owned())];
     assert_eq!(review(&stub)["approved"], false);
 }
 
@@ -290,8 +358,10 @@ fn the_reviewer_approves_what_is_whole_and_names_what_is_not() {
 fn repairs_write_what_differs_from_the_contract() {
     let mut files = application(&projects()).unwrap();
     files.insert("backend/app/routers/tags.py".to_owned(), "broken".to_owned());
-    let listed: Vec<serde_json::Value> =
-        files.iter().map(|(path, content)| serde_json::json!({ "path": path, "content": content })).collect();
+    let listed: Vec<serde_json::Value> = files
+        .iter()
+        .map(|(path, content)| serde_json::json!({ "path": path, "content": content }))
+        .collect();
     let given = documents(&[
         intent_document(&projects()),
         ("failure", "E   SyntaxError: invalid syntax".to_owned()),
@@ -363,7 +433,7 @@ prop_compose! {
             required,
         }).collect();
         let features = features.into_iter().map(str::to_owned).collect();
-        Intent { title, goal, entities, relations, features, ..Intent::default() }
+        Intent { title, goal, features, entities, relations, ..Intent::default() }
     }
 }
 
