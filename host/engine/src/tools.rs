@@ -176,7 +176,10 @@ async fn forget_older(place: &Path) {
     let Some(home) = place.parent() else { return };
     let Ok(mut entries) = tokio::fs::read_dir(home).await else { return };
     while let Ok(Some(entry)) = entries.next_entry().await {
-        if entry.path() != place
+        // Beside the trees lie folders of the sandbox that is running.
+        let is_tree = entry.file_name().to_string_lossy().starts_with("run_");
+        if is_tree
+            && entry.path() != place
             && let Err(error) = tokio::fs::remove_dir_all(entry.path()).await
         {
             tracing::warn!(%error, "the tree of an earlier preview was not removed");
