@@ -26,7 +26,11 @@ async fn connect(url: &str, id: &str, origin: Option<&str>) -> Result<Socket, u1
 async fn until(socket: &mut Socket, last: &str) -> Vec<Value> {
     let mut messages = Vec::new();
     loop {
-        let frame = tokio::time::timeout(RUN, socket.next()).await.expect("a message").expect("open").unwrap();
+        let frame = tokio::time::timeout(RUN, socket.next())
+            .await
+            .expect("a message")
+            .expect("open")
+            .unwrap();
         let Message::Text(text) = frame else { continue };
         let message: Value = serde_json::from_str(&text).unwrap();
         let done = message["type"] == last;
@@ -42,8 +46,12 @@ async fn until(socket: &mut Socket, last: &str) -> Vec<Value> {
 async fn a_client_creates_watches_reads_and_previews_an_application() {
     let data = Data::new();
     let server = data.serve().await;
-    let (status, project) =
-        server.post("/api/projects", &json!({ "prompt": "Build a task manager with tags", "provider": null })).await;
+    let (status, project) = server
+        .post(
+            "/api/projects",
+            &json!({ "prompt": "Build a task manager with tags", "provider": null }),
+        )
+        .await;
     assert_eq!(status, 200);
     let id = project["id"].as_str().unwrap();
     assert_eq!(id, "task-manager-with-tags");
@@ -56,7 +64,10 @@ async fn a_client_creates_watches_reads_and_previews_an_application() {
     let mut socket = connect(&server.url, id, None).await.unwrap();
     let generate = format!("/api/workspace/{id}/generate/backend");
     let (status, answer) = server.post(&generate, &json!({ "description": "x" })).await;
-    assert_eq!((status, &answer["success"], &answer["message"]), (200, &json!(true), &json!("Workflow started")));
+    assert_eq!(
+        (status, &answer["success"], &answer["message"]),
+        (200, &json!(true), &json!("Workflow started"))
+    );
     let messages = until(&mut socket, "WORKFLOW_COMPLETE").await;
 
     let turns: Vec<u64> = messages
@@ -76,7 +87,8 @@ async fn a_client_creates_watches_reads_and_previews_an_application() {
     }
     let seqs: Vec<u64> = messages.iter().map(|message| message["seq"].as_u64().unwrap()).collect();
     assert!(seqs.is_sorted_by(|a, b| a < b), "each event once, in order: {seqs:?}");
-    for kind in ["AGENT_LOG", "WORKSPACE_UPDATED", "WORKFLOW_STAGE_COMPLETED", "PREVIEW_URL_READY"] {
+    for kind in ["AGENT_LOG", "WORKSPACE_UPDATED", "WORKFLOW_STAGE_COMPLETED", "PREVIEW_URL_READY"]
+    {
         assert!(messages.iter().any(|message| message["type"] == kind), "{kind}");
     }
 
@@ -120,15 +132,22 @@ async fn a_client_creates_watches_reads_and_previews_an_application() {
 
     // A change by chat.
     let (status, answer) = server
-        .post("/api/workspace/resume", &json!({ "project_id": id, "user_message": "add a due date to the tasks" }))
+        .post(
+            "/api/workspace/resume",
+            &json!({ "project_id": id, "user_message": "add a due date to the tasks" }),
+        )
         .await;
     assert_eq!((status, &answer["mode"]), (200, &json!("refine")), "{answer}");
     let (status, _) = server
-        .post("/api/workspace/resume", &json!({ "project_id": id, "user_message": "and make it dark" }))
+        .post(
+            "/api/workspace/resume",
+            &json!({ "project_id": id, "user_message": "and make it dark" }),
+        )
         .await;
     assert_eq!(status, 409, "one change at a time");
     until(&mut again, "WORKFLOW_COMPLETE").await;
-    let (_, file) = server.get(&format!("/api/workspace/{id}/file?path=backend/app/models.py")).await;
+    let (_, file) =
+        server.get(&format!("/api/workspace/{id}/file?path=backend/app/models.py")).await;
     assert!(file["content"].as_str().unwrap().contains("due_date"), "{file}");
 }
 
@@ -137,16 +156,34 @@ async fn what_is_not_there_is_json_and_what_is_not_allowed_is_refused() {
     let data = Data::new();
     let server = data.serve().await;
     for (path, status) in [
-        ("/api/nothing", 404), ("/ws/nothing/else", 404), ("/nothing", 404), ("/api/projects/unknown-one", 404),
-        ("/api/projects/a.b", 400), ("/api/workspace/unknown-one/files", 404), ("/api/tracking/unknown-one/costs", 404),
-        ("/api/workspace/unknown-one/file", 422), ("/api/projects", 200), ("/healthz", 200), ("/api/health", 200),
+        ("/api/nothing", 404),
+        ("/ws/nothing/else", 404),
+        ("/nothing", 404),
+        ("/api/projects/unknown-one", 404),
+        ("/api/projects/a.b", 400),
+        ("/api/workspace/unknown-one/files", 404),
+        ("/api/tracking/unknown-one/costs", 404),
+        ("/api/workspace/unknown-one/file", 422),
+        ("/api/projects", 200),
+        ("/healthz", 200),
+        ("/api/health", 200),
     ] {
         let (found, answer) = server.get(path).await;
         assert_eq!(found, status, "{path}: {answer}");
         assert!(status == 200 || answer["detail"].is_string(), "{path}: {answer}");
     }
-    for (body, status) in [("{", 422), ("{}", 422), (r#"{"prompt":1}"#, 422), (r#"{"prompt":""}"#, 422), (r#"{"prompt":"a shop","more":1}"#, 200)] {
-        let request = server.client.post(format!("{}/api/projects", server.url)).header("content-type", "application/json").body(body);
+    for (body, status) in [
+        ("{", 422),
+        ("{}", 422),
+        (r#"{"prompt":1}"#, 422),
+        (r#"{"prompt":""}"#, 422),
+        (r#"{"prompt":"a shop","more":1}"#, 200),
+    ] {
+        let request = server
+            .client
+            .post(format!("{}/api/projects", server.url))
+            .header("content-type", "application/json")
+            .body(body);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), status, "{body}");
         assert!(answer.json::<Value>().await.is_ok(), "{body}");
@@ -193,22 +230,32 @@ async fn providers_are_what_is_set_up_and_the_choice_survives_a_restart() {
     let data = Data::new();
     let server = data.serve().await;
     let (_, available) = server.get("/api/providers/available").await;
-    let ids: Vec<&str> = available["providers"].as_array().unwrap().iter().map(|p| p["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = available["providers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["id"].as_str().unwrap())
+        .collect();
     assert!(ids.contains(&"offline") && !ids.contains(&"openai"), "{ids:?}");
     let (_, current) = server.get("/api/providers/current").await;
     assert_eq!(current["provider"], "offline");
     for (provider, model) in [("foo", "x"), ("openai", "gpt-5-mini")] {
-        let (status, answer) =
-            server.post("/api/providers/set", &json!({ "provider": provider, "model": model })).await;
+        let (status, answer) = server
+            .post("/api/providers/set", &json!({ "provider": provider, "model": model }))
+            .await;
         assert_eq!(status, 400, "{answer}");
     }
-    let (status, _) =
-        server.post("/api/providers/set", &json!({ "provider": "ollama", "model": "llama3.1:8b" })).await;
+    let (status, _) = server
+        .post("/api/providers/set", &json!({ "provider": "ollama", "model": "llama3.1:8b" }))
+        .await;
     assert_eq!(status, 200);
     server.kill().await;
     let server = data.serve().await;
     let (_, current) = server.get("/api/providers/current").await;
-    assert_eq!((&current["provider"], &current["model"]), (&json!("ollama"), &json!("llama3.1:8b")));
+    assert_eq!(
+        (&current["provider"], &current["model"]),
+        (&json!("ollama"), &json!("llama3.1:8b"))
+    );
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ async fn audit_atomic_001_a_project_is_scaffolded_whole_and_nothing_of_the_users
     assert!(!output.status.success(), "{summary}");
     assert!(summary["reason"].as_str().unwrap().contains("has files already"), "{summary}");
     assert_eq!(std::fs::read_to_string(theirs.join("mine.txt")).unwrap(), "do not touch");
-    let names: Vec<_> = std::fs::read_dir(&theirs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(&theirs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["mine.txt"], "no half of a project beside it");
 }
 
@@ -66,9 +67,20 @@ async fn audit_path_traversal_no_id_or_path_leads_out_of_a_project() {
     let id = server.start("a todo list").await;
     server.wait_for(&id, "building").await;
     for path in [
-        "../../secret.txt", "..%2f..%2fsecret.txt", "%2e%2e/%2e%2e/secret.txt", "/etc/passwd",
-        "%2fetc%2fpasswd", "backend/../../../secret.txt", "..%5c..%5csecret.txt", "a%00b",
-        "C:%5cwindows", "....//secret.txt", "backend//app", "./backend", "nul", "backend/con.py",
+        "../../secret.txt",
+        "..%2f..%2fsecret.txt",
+        "%2e%2e/%2e%2e/secret.txt",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "backend/../../../secret.txt",
+        "..%5c..%5csecret.txt",
+        "a%00b",
+        "C:%5cwindows",
+        "....//secret.txt",
+        "backend//app",
+        "./backend",
+        "nul",
+        "backend/con.py",
     ] {
         let url = format!("/api/workspace/{id}/file?path={path}");
         let (status, answer) = server.get(&url).await;
@@ -86,8 +98,15 @@ async fn audit_path_traversal_no_id_or_path_leads_out_of_a_project() {
             .unwrap();
         assert!(put.status().is_client_error(), "{path}: {}", put.status());
     }
-    for bad in ["..", "%2e%2e", ".%2e", "a.b", "a%2fb", "a%5cb", "a%00", "%20", "ü", &"x".repeat(101)] {
-        for route in ["/api/projects/{}", "/api/workspace/{}/files", "/api/tracking/{}/costs", "/api/sandbox/{}/preview"] {
+    for bad in
+        ["..", "%2e%2e", ".%2e", "a.b", "a%2fb", "a%5cb", "a%00", "%20", "ü", &"x".repeat(101)]
+    {
+        for route in [
+            "/api/projects/{}",
+            "/api/workspace/{}/files",
+            "/api/tracking/{}/costs",
+            "/api/sandbox/{}/preview",
+        ] {
             let (status, answer) = server.get(&route.replace("{}", bad)).await;
             assert!(status == 400 || status == 404, "{route} {bad}: {status} {answer}");
         }

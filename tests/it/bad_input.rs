@@ -60,8 +60,11 @@ async fn a_full_data_folder_is_an_error_that_loses_nothing() {
         disk = disk.path().display(),
         plugins = plugins().await.display(),
     );
-    let output =
-        tokio::process::Command::new("unshare").args(["-rm", "sh", "-c", &script]).output().await.unwrap();
+    let output = tokio::process::Command::new("unshare")
+        .args(["-rm", "sh", "-c", &script])
+        .output()
+        .await
+        .unwrap();
     let said = refused(&output);
     assert!(said.to_lowercase().contains("space"), "{said}");
 }
@@ -83,18 +86,27 @@ async fn a_missing_or_broken_component_is_named_before_anything_starts() {
     let data = Data::new();
     let some = tempfile::tempdir().unwrap();
     for (name, content) in files_of(plugins().await) {
-        if name.ends_with(".wasm") && name != "victoria.wasm" {
+        if name != "victoria.wasm" {
             std::fs::write(some.path().join(name), content).unwrap();
         }
     }
     let new = async |folder: &str| {
         let mut command = tokio::process::Command::new(GENCODE);
-        command.arg("--data-dir").arg(data.path()).args(["--plugins", folder, "new", "--no-preview", "todo list"]);
+        command.arg("--data-dir").arg(data.path()).args([
+            "--plugins",
+            folder,
+            "new",
+            "--no-preview",
+            "todo list",
+        ]);
         command.output().await.unwrap()
     };
     let folder = some.path().to_str().unwrap();
     let said = refused(&new(folder).await);
-    assert!(said.contains("`victoria` is missing") && said.contains("gencode plugin build"), "{said}");
+    assert!(
+        said.contains("`victoria` is missing") && said.contains("gencode plugin build"),
+        "{said}"
+    );
 
     std::fs::write(some.path().join("victoria.wasm"), b"\0asm garbage").unwrap();
     let said = refused(&new(folder).await);

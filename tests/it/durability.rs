@@ -31,7 +31,10 @@ async fn a_host_that_is_killed_continues_its_run_and_repeats_no_finished_model_c
             if seen % 3 == 1 {
                 server.kill().await;
                 kills += 1;
-                assert_eq!(data.count(CALLS).await, data.count("SELECT count(*) FROM journal WHERE call LIKE '%complete%'").await);
+                assert_eq!(
+                    data.count(CALLS).await,
+                    data.count("SELECT count(*) FROM journal WHERE call LIKE '%complete%'").await
+                );
                 server = data.serve().await;
             }
         }

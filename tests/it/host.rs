@@ -20,10 +20,10 @@ use tokio::{
 pub(crate) const GENCODE: &str = env!("CARGO_BIN_EXE_gencode");
 
 /// Longest wait for anything but a whole run.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Longest wait for a whole run with cold caches on a busy machine.
-pub(crate) const RUN: Duration = Duration::from_secs(900);
+pub(crate) const RUN: Duration = Duration::from_mins(15);
 
 /// Root of the repository.
 pub(crate) fn repo() -> PathBuf {
@@ -95,8 +95,11 @@ impl Data {
 
     /// `gencode new --json`, whatever becomes of it.
     pub(crate) async fn new_json(&self, request: &str, more: &[&str]) -> (Output, Value) {
-        let args: Vec<&str> =
-            ["new", "--json", "--no-preview"].into_iter().chain(more.iter().copied()).chain(["--", request]).collect();
+        let args: Vec<&str> = ["new", "--json", "--no-preview"]
+            .into_iter()
+            .chain(more.iter().copied())
+            .chain(["--", request])
+            .collect();
         let output = self.run(&args).await;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let last = stdout.lines().last().unwrap_or_default();
@@ -117,7 +120,8 @@ impl Data {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = String::new();
         let url = loop {
-            let line = timeout(SOON, lines.next_line()).await.expect("the host says its address").unwrap();
+            let line =
+                timeout(SOON, lines.next_line()).await.expect("the host says its address").unwrap();
             let line = line.unwrap_or_else(|| panic!("the host ended: {said}"));
             if let Some((_, rest)) = line.split_once("gencode serves ") {
                 break rest.split(' ').next().unwrap().to_owned();
@@ -180,11 +184,13 @@ impl Server {
 
     /// Makes a project and starts its build; returns its id.
     pub(crate) async fn start(&self, request: &str) -> String {
-        let (status, project) = self.post("/api/projects", &serde_json::json!({ "prompt": request })).await;
+        let (status, project) =
+            self.post("/api/projects", &serde_json::json!({ "prompt": request })).await;
         assert_eq!(status, 200, "{project}");
         let id = project["id"].as_str().unwrap().to_owned();
         let path = format!("/api/workspace/{id}/generate/backend");
-        let (status, answer) = self.post(&path, &serde_json::json!({ "description": request })).await;
+        let (status, answer) =
+            self.post(&path, &serde_json::json!({ "description": request })).await;
         assert_eq!((status, answer["success"].as_bool()), (200, Some(true)), "{answer}");
         id
     }

@@ -6,9 +6,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stderr,
-    clippy::disallowed_methods,
+    clippy::panic,
     reason = "tests fail loudly and see the environment they are given"
 )]
 

@@ -6,9 +6,17 @@ use crate::host::{Data, files_of};
 
 /// Names of the steps in the order of domain-rules §2.1.
 const STEPS: [&str; 11] = [
-    "analysis", "architecture", "frontend_mock", "screenshot_verify", "contracts",
-    "backend_implementation", "system_integration", "testing_backend", "frontend_integration",
-    "testing_frontend", "preview_final",
+    "analysis",
+    "architecture",
+    "frontend_mock",
+    "screenshot_verify",
+    "contracts",
+    "backend_implementation",
+    "system_integration",
+    "testing_backend",
+    "frontend_integration",
+    "testing_frontend",
+    "preview_final",
 ];
 
 fn assert_works(output: &std::process::Output, summary: &Value) {
@@ -20,8 +28,12 @@ fn assert_works(output: &std::process::Output, summary: &Value) {
         assert!(summary["tests"][suite]["passed"].as_u64().unwrap() > 0, "{suite}: {summary:#}");
         assert_eq!(summary["tests"][suite]["failed"], 0, "{suite}");
     }
-    let ids: Vec<&str> =
-        summary["steps"].as_array().unwrap().iter().map(|step| step["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = summary["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, STEPS);
     for step in summary["steps"].as_array().unwrap() {
         let skipped_with_reason = step["status"] == "skipped" && step["reason"] != "";
@@ -38,11 +50,18 @@ async fn a_sentence_becomes_a_tested_running_application() {
         .new_json("a task manager with projects and tags", &["--out", target.to_str().unwrap()])
         .await;
     assert_works(&output, &summary);
-    for file in ["run.sh", "docker-compose.yml", "contract/openapi.json", "backend/app/main.py", "README.md"] {
+    for file in [
+        "run.sh",
+        "docker-compose.yml",
+        "contract/openapi.json",
+        "backend/app/main.py",
+        "README.md",
+    ] {
         assert!(target.join(file).is_file(), "{file}");
     }
     let contract: Value =
-        serde_json::from_slice(&std::fs::read(target.join("contract/openapi.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(target.join("contract/openapi.json")).unwrap())
+            .unwrap();
     for path in ["/api/tasks", "/api/projects", "/api/tags", "/api/tasks/{id}"] {
         assert!(contract["paths"][path].is_object(), "{path}: {:#}", contract["paths"]);
     }
@@ -103,7 +122,10 @@ async fn a_missing_tool_is_a_visible_skip_and_never_a_silent_success() {
         .collect();
     for step in ["screenshot_verify", "testing_frontend"] {
         let reason = skipped.iter().find(|(id, _)| *id == step).map(|(_, reason)| *reason);
-        assert!(reason.is_some_and(|reason| reason.to_lowercase().contains("node")), "{step}: {skipped:?}");
+        assert!(
+            reason.is_some_and(|reason| reason.to_lowercase().contains("node")),
+            "{step}: {skipped:?}"
+        );
     }
     assert_eq!(summary["tests"]["frontend"]["passed"], 0, "nothing ran, nothing passed");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -112,7 +134,8 @@ async fn a_missing_tool_is_a_visible_skip_and_never_a_silent_success() {
 
 fn which(program: &str) -> std::path::PathBuf {
     let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file());
+    let found =
+        std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file());
     // The real interpreter: a version manager's shim would need its own PATH.
     let output = std::process::Command::new(found.unwrap())
         .args(["-c", "import sys; print(sys.executable)"])

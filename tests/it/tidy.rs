@@ -17,14 +17,27 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("gencode-sandbox", &["gencode-core"]),
     (
         "gencode-engine",
-        &["gencode-core", "gencode-store", "gencode-workspace", "gencode-runtime", "gencode-llm", "gencode-sandbox"],
+        &[
+            "gencode-core",
+            "gencode-store",
+            "gencode-workspace",
+            "gencode-runtime",
+            "gencode-llm",
+            "gencode-sandbox",
+        ],
     ),
     ("gencode-api", &["gencode-core", "gencode-engine"]),
     (
         "gencode",
         &[
-            "gencode-core", "gencode-store", "gencode-workspace", "gencode-runtime", "gencode-llm",
-            "gencode-sandbox", "gencode-engine", "gencode-api",
+            "gencode-core",
+            "gencode-store",
+            "gencode-workspace",
+            "gencode-runtime",
+            "gencode-llm",
+            "gencode-sandbox",
+            "gencode-engine",
+            "gencode-api",
         ],
     ),
 ];
@@ -76,7 +89,10 @@ fn crates_depend_only_downwards() {
             }
         }
         let manifest = std::fs::read_to_string(manifest).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{name} does not inherit the lints");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{name} does not inherit the lints"
+        );
         assert_eq!(package["license"], "MIT OR Apache-2.0", "{name}");
         assert_eq!(package["rust_version"], "1.95", "{name}");
     }

@@ -62,10 +62,18 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {
-        for good in ["localhost:8000", "127.0.0.1", "[::1]:8000", "todo.localhost:80", "LOCALHOST"] {
+        for good in ["localhost:8000", "127.0.0.1", "[::1]:8000", "todo.localhost:80", "LOCALHOST"]
+        {
             assert!(is_loopback(good), "{good}");
         }
-        for bad in ["evil.example", "localhost.evil.example", "10.0.0.1:8000", "", "[::2]", "127.0.0.1.evil.example"] {
+        for bad in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1:8000",
+            "",
+            "[::2]",
+            "127.0.0.1.evil.example",
+        ] {
             assert!(!is_loopback(bad), "{bad}");
         }
     }

@@ -17,9 +17,9 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
     let project = &event.project;
     let at = iso(event.at);
     let message = match &event.body {
-        EventBody::RunQueued
-        | EventBody::RunRecovered
-        | EventBody::StepProgress { .. } => return None,
+        EventBody::RunQueued | EventBody::RunRecovered | EventBody::StepProgress { .. } => {
+            return None;
+        }
         EventBody::RunStarted => json!({
             "type": "WORKFLOW_UPDATE", "message": "Workflow started", "step": "analysis",
             "status": "Starting", "turn": 1, "totalTurns": STAGES,
@@ -58,7 +58,9 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
         EventBody::RunPaused { step, question, .. } => {
             json!({ "type": "WORKFLOW_PAUSED", "step": step, "message": question })
         }
-        EventBody::RunResumed { message } => json!({ "type": "WORKFLOW_RESUMED", "message": message }),
+        EventBody::RunResumed { message } => {
+            json!({ "type": "WORKFLOW_RESUMED", "message": message })
+        }
         EventBody::RunCompleted { message, seconds, completed, skipped } => json!({
             "type": "WORKFLOW_COMPLETE", "message": message, "duration": seconds,
             "completed": completed, "skipped": skipped, "failed": [], "totalTurns": STAGES,
@@ -79,12 +81,15 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
 /// `history` is the project's events of its latest run, oldest first.
 pub(crate) fn present_state(engine: &Engine, project: &Project, history: &[Event]) -> Vec<Value> {
     let last = |wanted: fn(&EventBody) -> bool| {
-        history.iter().rev().find(|event| wanted(&event.body)).and_then(|event| message(engine, event))
+        history
+            .iter()
+            .rev()
+            .find(|event| wanted(&event.body))
+            .and_then(|event| message(engine, event))
     };
     let preview = || last(|body| matches!(body, EventBody::PreviewReady { .. }));
-    let update = || {
-        last(|body| matches!(body, EventBody::StepStarted { .. } | EventBody::RunStarted))
-    };
+    let update =
+        || last(|body| matches!(body, EventBody::StepStarted { .. } | EventBody::RunStarted));
     let paused = history.iter().rev().find_map(|event| match event.body {
         EventBody::RunPaused { .. } => Some(true),
         EventBody::RunResumed { .. } | EventBody::RunStarted => Some(false),
@@ -102,11 +107,11 @@ pub(crate) fn present_state(engine: &Engine, project: &Project, history: &[Event
             .into_iter()
             .chain(last(|body| matches!(body, EventBody::RunCompleted { .. })))
             .collect(),
-        ProjectStatus::Failed => last(|body| {
-            matches!(body, EventBody::RunFailed { .. } | EventBody::RunStopped { .. })
-        })
-        .into_iter()
-        .collect(),
+        ProjectStatus::Failed => {
+            last(|body| matches!(body, EventBody::RunFailed { .. } | EventBody::RunStopped { .. }))
+                .into_iter()
+                .collect()
+        }
     }
 }
 

@@ -1,11 +1,7 @@
 //! `/api/projects`: create, list, show, delete (http-ws-contract §2.2).
 
 use axum::{Json, extract::State};
-use gencode_core::{
-    id::ProjectId,
-    project::Project,
-    time::iso,
-};
+use gencode_core::{id::ProjectId, project::Project, time::iso};
 use gencode_engine::NewProject;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -88,13 +88,13 @@ async fn serve(api: &Api, id: &ProjectId, mut socket: WebSocket) -> Result<(), E
                 Some(Ok(Message::Binary(_))) => {
                     return close(&mut socket, close_code::UNSUPPORTED, "text frames only").await;
                 }
-                Some(Ok(Message::Text(text))) => match serde_json::from_str::<Incoming>(&text) {
-                    Ok(incoming) => hear(api, id, incoming).await,
-                    Err(_) => {
+                Some(Ok(Message::Text(text))) => {
+                    let Ok(incoming) = serde_json::from_str::<Incoming>(&text) else {
                         let why = "expected a JSON object with a `type`";
                         return close(&mut socket, close_code::INVALID, why).await;
-                    }
-                },
+                    };
+                    hear(api, id, incoming).await;
+                }
             },
         }
     }
@@ -112,7 +112,10 @@ struct Incoming {
 }
 
 async fn hear(api: &Api, id: &ProjectId, incoming: Incoming) {
-    if incoming.kind != "USER_INPUT" || incoming.project != id.as_str() || incoming.message.is_empty() {
+    if incoming.kind != "USER_INPUT"
+        || incoming.project != id.as_str()
+        || incoming.message.is_empty()
+    {
         return;
     }
     if let Err(error) = api.engine.say(id, &incoming.message).await {
@@ -130,7 +133,12 @@ async fn send_state(api: &Api, id: &ProjectId, socket: &mut WebSocket) -> Result
 }
 
 /// Sends everything after `seen`, each event once.
-async fn send_news(api: &Api, id: &ProjectId, socket: &mut WebSocket, mut seen: u64) -> Result<u64, Ended> {
+async fn send_news(
+    api: &Api,
+    id: &ProjectId,
+    socket: &mut WebSocket,
+    mut seen: u64,
+) -> Result<u64, Ended> {
     loop {
         let events: Vec<Event> = api.engine.events_after(id, seen, BATCH).await?;
         let Some(last) = events.last() else { return Ok(seen) };

@@ -27,21 +27,66 @@ pub enum EventBody {
     RunStarted,
     /// A host took the run over after another one died.
     RunRecovered,
-    StepStarted { step: String, title: String, performer: String, attempt: u32 },
-    StepProgress { step: String, fraction: f32, activity: String },
+    StepStarted {
+        step: String,
+        title: String,
+        performer: String,
+        attempt: u32,
+    },
+    StepProgress {
+        step: String,
+        fraction: f32,
+        activity: String,
+    },
     /// A sentence by an agent (contract message `AGENT_LOG`).
-    AgentSaid { step: String, agent: String, message: String },
+    AgentSaid {
+        step: String,
+        agent: String,
+        message: String,
+    },
     /// Files of a step reached the project.
-    FilesCommitted { step: String, paths: Vec<String>, checkpoint: CheckpointId },
-    StepFinished { step: String, status: StepStatus, reason: String, summary: String },
+    FilesCommitted {
+        step: String,
+        paths: Vec<String>,
+        checkpoint: CheckpointId,
+    },
+    StepFinished {
+        step: String,
+        status: StepStatus,
+        reason: String,
+        summary: String,
+    },
     /// The application answers under this address.
-    PreviewReady { url: String },
+    PreviewReady {
+        url: String,
+    },
     /// The run waits for the user.
-    RunPaused { step: String, question: String, options: Vec<String> },
-    RunResumed { message: String },
-    RunCompleted { message: String, seconds: f64, completed: Vec<String>, skipped: Vec<String> },
-    RunFailed { error: String, seconds: f64, completed: Vec<String>, failed: Vec<String> },
-    RunStopped { reason: String },
+    RunPaused {
+        step: String,
+        question: String,
+        options: Vec<String>,
+    },
+    RunResumed {
+        message: String,
+    },
+    RunCompleted {
+        message: String,
+        seconds: f64,
+        completed: Vec<String>,
+        skipped: Vec<String>,
+    },
+    RunFailed {
+        error: String,
+        seconds: f64,
+        completed: Vec<String>,
+        failed: Vec<String>,
+    },
+    RunStopped {
+        reason: String,
+    },
     /// The user saved a file through the API.
-    FileSaved { path: String, checkpoint: CheckpointId },
+    FileSaved {
+        path: String,
+        checkpoint: CheckpointId,
+    },
 }

@@ -49,6 +49,9 @@ mod tests {
             assert_eq!(globs.matches(path), matches, "{path}");
         }
         assert!(Globs::new::<&str>(&[]).matches("anything/at/all"), "no pattern, no limit");
-        assert!(!Globs::new(&["{broken"]).matches("{broken"), "a malformed pattern matches nothing");
+        assert!(
+            !Globs::new(&["{broken"]).matches("{broken"),
+            "a malformed pattern matches nothing"
+        );
     }
 }

@@ -12,9 +12,7 @@ pub enum ParseIdError {
     WrongKind { expected: &'static str, found: String },
     #[error("`{0}` is not a valid id")]
     Malformed(String),
-    #[error(
-        "`{0}` is not a project id: 1 to 100 characters, letters, digits, `_` and `-` only"
-    )]
+    #[error("`{0}` is not a project id: 1 to 100 characters, letters, digits, `_` and `-` only")]
     Project(String),
 }
 
@@ -99,8 +97,7 @@ impl ProjectId {
 
     /// The id a request asks for, before it is made unique (http-ws-contract §2.2).
     pub fn slug_of(request: &str) -> Self {
-        const WORDS: [&str; 8] =
-            ["a", "an", "the", "create", "build", "make", "develop", "please"];
+        const WORDS: [&str; 8] = ["a", "an", "the", "create", "build", "make", "develop", "please"];
         let mut text: String = request.chars().take(50).collect::<String>().to_lowercase();
         for phrase in ["i want", "i need", "for me"] {
             text = text.replace(phrase, " ");

@@ -121,9 +121,30 @@ mod tests {
     #[test]
     fn hostile_paths_are_refused() {
         for text in [
-            "", "/etc/passwd", "..", "a/../b", "a/..", "../a", "a//b", "a/", "./a", "a/./b", "a\\b",
-            "..\\a", "C:/a", "a\0b", "nul", "a/CON.txt", "aux.py", "a.", "a ", "a/b./c", "a\nb",
-            "//a", "a?b", "a*",
+            "",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a/..",
+            "../a",
+            "a//b",
+            "a/",
+            "./a",
+            "a/./b",
+            "a\\b",
+            "..\\a",
+            "C:/a",
+            "a\0b",
+            "nul",
+            "a/CON.txt",
+            "aux.py",
+            "a.",
+            "a ",
+            "a/b./c",
+            "a\nb",
+            "//a",
+            "a?b",
+            "a*",
         ] {
             assert!(text.parse::<WorkspacePath>().is_err(), "{text:?}");
         }
@@ -137,7 +158,9 @@ mod tests {
 
     #[test]
     fn ordinary_paths_are_accepted() {
-        for text in ["a", ".gitignore", "backend/app/main.py", "frontend/src/pages/Größe.tsx", "a..b"] {
+        for text in
+            ["a", ".gitignore", "backend/app/main.py", "frontend/src/pages/Größe.tsx", "a..b"]
+        {
             assert_eq!(text.parse::<WorkspacePath>().unwrap().as_str(), text);
         }
     }

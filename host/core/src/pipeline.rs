@@ -177,8 +177,10 @@ mod tests {
 
     #[test]
     fn independent_steps_are_ready_together_and_a_failure_blocks_what_follows() {
-        let pipeline = pipeline(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]).unwrap();
-        let next = pipeline.next(|id| if id == "a" { StepStatus::Completed } else { StepStatus::Waiting });
+        let pipeline =
+            pipeline(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]).unwrap();
+        let next =
+            pipeline.next(|id| if id == "a" { StepStatus::Completed } else { StepStatus::Waiting });
         assert_eq!(next.ready, ["b", "c"]);
         let next = pipeline.next(|id| match id {
             "a" => StepStatus::Skipped,

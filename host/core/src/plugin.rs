@@ -55,9 +55,19 @@ pub enum Capability {
 impl Capability {
     /// Every capability.
     pub const ALL: [Self; 13] = [
-        Self::Llm, Self::WorkspaceRead, Self::WorkspaceWrite, Self::Agents, Self::Validators,
-        Self::Sandbox, Self::Progress, Self::AskUser, Self::Context, Self::Memory, Self::Clock,
-        Self::Random, Self::Config,
+        Self::Llm,
+        Self::WorkspaceRead,
+        Self::WorkspaceWrite,
+        Self::Agents,
+        Self::Validators,
+        Self::Sandbox,
+        Self::Progress,
+        Self::AskUser,
+        Self::Context,
+        Self::Memory,
+        Self::Clock,
+        Self::Random,
+        Self::Config,
     ];
 
     /// Name of its interface in `wit/`.
@@ -85,7 +95,12 @@ impl Capability {
             PluginKind::Validator => false,
             PluginKind::Agent => matches!(
                 self,
-                Self::Llm | Self::WorkspaceRead | Self::Memory | Self::Clock | Self::Random | Self::Config
+                Self::Llm
+                    | Self::WorkspaceRead
+                    | Self::Memory
+                    | Self::Clock
+                    | Self::Random
+                    | Self::Config
             ),
             PluginKind::Handler => true,
         }
@@ -136,11 +151,15 @@ pub struct LimitRequest {
 pub enum ManifestError {
     #[error("`plugin.toml` is not valid")]
     Toml(#[source] Box<toml::de::Error>),
-    #[error("`{0}` is not a plugin id: lower-case letters, digits, `-` and `_`, starting with a letter, at most 64")]
+    #[error(
+        "`{0}` is not a plugin id: lower-case letters, digits, `-` and `_`, starting with a letter, at most 64"
+    )]
     Id(String),
     #[error("capability `{0}` does not exist for a plugin of kind `{1}`")]
     Capability(&'static str, PluginKind),
-    #[error("built against contract {found}, this host speaks {CONTRACT_VERSION}; rebuild the plugin with the current SDK")]
+    #[error(
+        "built against contract {found}, this host speaks {CONTRACT_VERSION}; rebuild the plugin with the current SDK"
+    )]
     Contract { found: semver::Version },
 }
 
@@ -152,7 +171,9 @@ impl Manifest {
         let id = &manifest.id;
         let ok = id.len() <= 64
             && id.starts_with(|c: char| c.is_ascii_lowercase())
-            && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
         if !ok {
             return Err(ManifestError::Id(id.chars().take(80).collect()));
         }
@@ -175,7 +196,8 @@ pub struct Grants(BTreeMap<Capability, Option<u32>>);
 impl Grants {
     /// Manifest ∩ operator. `None` from the operator means everything that is asked.
     pub fn meet(manifest: &Manifest, operator: Option<&[Capability]>) -> Self {
-        let allowed = |capability: &Capability| operator.is_none_or(|list| list.contains(capability));
+        let allowed =
+            |capability: &Capability| operator.is_none_or(|list| list.contains(capability));
         Self(
             manifest
                 .capabilities
@@ -231,7 +253,11 @@ mod tests {
         for (from, to, says) in [
             ("\"marcus\"", "\"../x\"", "`../x` is not a plugin id"),
             ("contract = \"0.1.0\"", "contract = \"0.9.0\"", "built against contract 0.9.0"),
-            ("workspace-read", "sandbox", "capability `sandbox` does not exist for a plugin of kind `agent`"),
+            (
+                "workspace-read",
+                "sandbox",
+                "capability `sandbox` does not exist for a plugin of kind `agent`",
+            ),
             ("summary", "sumary", "`plugin.toml` is not valid"),
         ] {
             let error = Manifest::parse(&GOOD.replace(from, to)).unwrap_err().to_string();

@@ -9,11 +9,17 @@ const MAX_BYTES: usize = 16 * 1024;
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    #[error("the request is empty: describe the application in a sentence, for example \"a task manager with projects and tags\"")]
+    #[error(
+        "the request is empty: describe the application in a sentence, for example \"a task manager with projects and tags\""
+    )]
     Empty,
-    #[error("the request is too short to mean anything: describe the application in a sentence, for example \"a task manager with projects and tags\"")]
+    #[error(
+        "the request is too short to mean anything: describe the application in a sentence, for example \"a task manager with projects and tags\""
+    )]
     TooShort,
-    #[error("the request has {0} bytes, the limit is 16384: describe the application in a few sentences and refine it afterwards")]
+    #[error(
+        "the request has {0} bytes, the limit is 16384: describe the application in a few sentences and refine it afterwards"
+    )]
     TooLong(usize),
     #[error("the request is not text: it holds control characters or is not UTF-8")]
     NotText,
@@ -63,7 +69,8 @@ mod tests {
 
     #[test]
     fn ordinary_requests_pass_trimmed() {
-        for request in ["todo", "CRM", "任务", "Una tienda de libros\ncon clientes", "  a shop  "] {
+        for request in ["todo", "CRM", "任务", "Una tienda de libros\ncon clientes", "  a shop  "]
+        {
             assert_eq!(check(request), Ok(request.trim()));
         }
     }

@@ -31,9 +31,8 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// All states, for the database's check constraint.
-    pub const ALL: [Self; 6] = [
-        Self::Queued, Self::Running, Self::Paused, Self::Completed, Self::Failed, Self::Stopped,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Paused, Self::Completed, Self::Failed, Self::Stopped];
 
     /// The stored and shown word.
     pub const fn as_str(self) -> &'static str {
@@ -140,9 +139,8 @@ pub enum StepStatus {
 
 impl StepStatus {
     /// All states, for the database's check constraint.
-    pub const ALL: [Self; 6] = [
-        Self::Waiting, Self::Running, Self::Completed, Self::Skipped, Self::Failed, Self::Blocked,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Running, Self::Completed, Self::Skipped, Self::Failed, Self::Blocked];
 
     /// The stored and shown word.
     pub const fn as_str(self) -> &'static str {

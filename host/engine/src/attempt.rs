@@ -53,7 +53,9 @@ pub(crate) struct Work {
 
 /// A recorded call and the one the guest makes now differ: guests must be deterministic.
 #[derive(Debug, thiserror::Error)]
-#[error("call {path} of step `{step}` differs from the recorded one: the plugin is not deterministic, or was changed under the run")]
+#[error(
+    "call {path} of step `{step}` differs from the recorded one: the plugin is not deterministic, or was changed under the run"
+)]
 pub(crate) struct NonDeterminism {
     step: String,
     path: String,
@@ -71,7 +73,6 @@ struct Base {
 }
 
 impl Attempt {
-    #[expect(clippy::too_many_arguments, reason = "made in one place, from what the driver has")]
     pub(crate) async fn begin(
         engine: Arc<Inner>,
         lease: Lease,
@@ -90,33 +91,31 @@ impl Attempt {
             .max()
             .map_or(0, |last| last.saturating_add(1));
         let mut documents = engine.documents(&run).await?;
-        let began: Base = match recorded.remove(BASE) {
-            Some(entry) => serde_json::from_value(entry.reply)?,
-            None => {
-                let manifest = engine.head(&run.project).await?;
-                let names = documents.iter().map(|document| document.name.clone()).collect();
-                let began = Base { manifest, documents: names };
-                let entry = JournalEntry {
-                    run: run.id,
-                    step: step.id.clone(),
-                    attempt: number,
-                    path: BASE.to_owned(),
-                    digest: manifest,
-                    call: serde_json::Value::Null,
-                    reply: serde_json::to_value(&began)?,
-                    ledger: None,
-                };
-                engine.store.journal_append(&lease, &entry).await?;
-                began
-            }
+        let began: Base = if let Some(entry) = recorded.remove(BASE) {
+            serde_json::from_value(entry.reply)?
+        } else {
+            let manifest = engine.head(&run.project).await?;
+            let names = documents.iter().map(|document| document.name.clone()).collect();
+            let began = Base { manifest, documents: names };
+            let entry = JournalEntry {
+                run: run.id,
+                step: step.id.clone(),
+                attempt: number,
+                path: BASE.to_owned(),
+                digest: manifest,
+                call: serde_json::Value::Null,
+                reply: serde_json::to_value(&began)?,
+                ledger: None,
+            };
+            engine.store.journal_append(&lease, &entry).await?;
+            began
         };
         documents.retain(|document| began.documents.contains(&document.name));
         let base = Arc::new(engine.workspaces.manifest(ManifestDigest(began.manifest)).await?);
         let writes = plugins.handlers.get(&step.handler).map(|handler| &handler.description.writes);
         let rules = WriteRules {
-            writes: writes.map_or_else(GlobSet::default, |globs| {
-                GlobSet::parse(globs).unwrap_or_default()
-            }),
+            writes: writes
+                .map_or_else(GlobSet::default, |globs| GlobSet::parse(globs).unwrap_or_default()),
             protected: GlobSet::default(),
         };
         let overlay = Overlay::new(Manifest::clone(&base), rules);

@@ -10,11 +10,7 @@ use gencode_runtime::{
     types::{CheckReport, CheckRequest, File, Finding, HostError},
 };
 
-use crate::{
-    attempt::Attempt,
-    guest,
-    library::Validator,
-};
+use crate::{attempt::Attempt, guest, library::Validator};
 
 /// Validators that run at the same time.
 const SIDE_BY_SIDE: usize = 4;

@@ -48,7 +48,7 @@ pub(crate) fn completion(completion: gencode_llm::Completion) -> types::Completi
         text: completion.text,
         finish_reason: completion.finish_reason,
         usage: types::Usage {
-            provider: completion.usage.provider.to_string(),
+            provider: completion.usage.provider,
             model: completion.usage.model,
             input_tokens: completion.usage.input_tokens,
             output_tokens: completion.usage.output_tokens,

@@ -188,7 +188,10 @@ mod tests {
         ];
         let costs = serde_json::to_value(Costs::fold(&ledger, Decimal::ONE)).unwrap();
         assert_eq!(costs["total_estimated_cost"], json!(0.30775));
-        assert_eq!(costs["by_agent"]["Marcus"], json!({"input":10000,"output":5000,"calls":2,"retries":1}));
+        assert_eq!(
+            costs["by_agent"]["Marcus"],
+            json!({"input":10000,"output":5000,"calls":2,"retries":1})
+        );
         assert_eq!(costs["by_provider_cost"]["Marcus"], json!(0.3));
         assert_eq!(costs["by_step"]["analysis"]["agents"]["Marcus"]["cost_usd"], json!(0.3));
         assert_eq!(costs["detailed_calls"][2]["remaining_usd"], json!(0.69225));

@@ -114,9 +114,7 @@ impl Driver {
         }
         let mut paused = false;
         loop {
-            if !paused
-                && let Err(failure) = self.start_ready(&mut running).await
-            {
+            if !paused && let Err(failure) = self.start_ready(&mut running).await {
                 return Stop::Broken(failure);
             }
             let Some(joined) = running.join_next().await else { break };
@@ -151,9 +149,8 @@ impl Driver {
     ) -> Result<(), StepFailure> {
         loop {
             let status = &self.status;
-            let next = self
-                .pipeline
-                .next(|id| status.get(id).copied().unwrap_or(StepStatus::Waiting));
+            let next =
+                self.pipeline.next(|id| status.get(id).copied().unwrap_or(StepStatus::Waiting));
             for (step, culprits) in &next.blocked {
                 let reason = format!("needs {}", culprits.join(", "));
                 self.end_without_running(step, StepStatus::Blocked, reason).await?;
@@ -280,8 +277,7 @@ impl Driver {
                 })
                 .collect::<Vec<_>>()
                 .join("; ");
-            let event =
-                EventBody::RunFailed { error: reason.clone(), seconds, completed, failed };
+            let event = EventBody::RunFailed { error: reason.clone(), seconds, completed, failed };
             (RunStatus::Failed, reason, event)
         };
         self.engine.store.finish_run(&self.lease, status, &reason, vec![event]).await?;
@@ -378,7 +374,8 @@ async fn fail(engine: &Inner, lease: &Lease, run: &Run, failure: StepFailure) {
         completed: Vec::new(),
         failed: Vec::new(),
     };
-    if let Err(error) = engine.store.finish_run(lease, RunStatus::Failed, &error, vec![event]).await {
+    if let Err(error) = engine.store.finish_run(lease, RunStatus::Failed, &error, vec![event]).await
+    {
         tracing::error!(run = %run.id, %error, "the failure could not be stored; the run will be tried again");
     }
 }

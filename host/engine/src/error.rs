@@ -40,7 +40,11 @@ pub enum EngineError {
     StorageFull,
     /// A fault of the host or its surroundings.
     #[error("{doing}")]
-    Internal { doing: &'static str, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    Internal {
+        doing: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl EngineError {

@@ -45,7 +45,8 @@ pub(crate) fn tree<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<Node> {
 }
 
 fn nodes(folder: Folder, parent: &str) -> Vec<Node> {
-    let join = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+    let join =
+        |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
     let mut all: Vec<Node> = folder
         .files
         .into_iter()
@@ -66,8 +67,13 @@ mod tests {
 
     #[test]
     fn the_tree_hides_what_the_contract_hides_and_sorts_by_path() {
-        let paths =
-            ["docker-compose.yml", "backend/main.py", ".env", "backend/.x/y", "frontend/node_modules/a.js"];
+        let paths = [
+            "docker-compose.yml",
+            "backend/main.py",
+            ".env",
+            "backend/.x/y",
+            "frontend/node_modules/a.js",
+        ];
         let tree = serde_json::to_value(tree(paths.into_iter())).unwrap();
         assert_eq!(
             tree,

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gencode_core::{
-    digest::Digest, event::EventBody, glob::Globs, ledger::LedgerEntry, path::WorkspacePath, plugin::Capability,
+    digest::Digest, event::EventBody, glob::Globs, ledger::LedgerEntry, path::WorkspacePath,
+    plugin::Capability,
 };
 use gencode_llm::LanguageModel as _;
 use gencode_runtime::{
     CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel, Plugin,
-    types::{AgentAnswer, AgentCall, CompletionRequest, Fault, File, FileInfo, HostError, Question},
+    types::{
+        AgentAnswer, AgentCall, CompletionRequest, Fault, File, FileInfo, HostError, Question,
+    },
 };
 use gencode_store::StoreError;
 use gencode_workspace::{Content, Overlay, View as _, WorkspaceError};
@@ -49,16 +52,23 @@ impl Host for Guest {
             // Only told; nothing the guest could see differs.
             HostCall::Say { agent, message } => {
                 let step = attempt.step.id.clone();
-                attempt.tell(self.top.unwrap_or(seq), EventBody::AgentSaid { step, agent, message }).await?;
+                attempt
+                    .tell(self.top.unwrap_or(seq), EventBody::AgentSaid { step, agent, message })
+                    .await?;
                 Ok(Ok(HostReply::Done))
             }
             HostCall::At { fraction, activity } => {
                 let step = attempt.step.id.clone();
-                attempt.tell(self.top.unwrap_or(seq), EventBody::StepProgress { step, fraction, activity }).await?;
+                attempt
+                    .tell(
+                        self.top.unwrap_or(seq),
+                        EventBody::StepProgress { step, fraction, activity },
+                    )
+                    .await?;
                 Ok(Ok(HostReply::Done))
             }
             // Made again after a restart: they depend only on what is recorded.
-            HostCall::List { globs } => Ok(self.list(&globs)),
+            HostCall::List { globs } => Ok(Ok(self.list(&globs))),
             HostCall::Read { path } => self.read(&path).await,
             HostCall::ReadAll { globs } => self.read_all(&globs).await,
             HostCall::Stage { files } => Ok(self.stage(files)),
@@ -139,13 +149,16 @@ impl Guest {
             | HostCall::Accept(_)
             | HostCall::Browse { .. } => return tools::perform(attempt, call).await,
             HostCall::MemoryGet { key } => {
-                let value = store.memory_get(&attempt.run.project, plugin, key).await.map_err(fatal)?;
+                let value =
+                    store.memory_get(&attempt.run.project, plugin, key).await.map_err(fatal)?;
                 Ok(HostReply::Value(value))
             }
             HostCall::MemoryPut { key, value } => {
                 match store.memory_put(&attempt.run.project, plugin, key, value).await {
                     Ok(()) => Ok(HostReply::Done),
-                    Err(error @ StoreError::TooLarge { .. }) => Err(refused("limit", error.to_string())),
+                    Err(error @ StoreError::TooLarge { .. }) => {
+                        Err(refused("limit", error.to_string()))
+                    }
                     Err(error) => return Err(fatal(error)),
                 }
             }
@@ -160,7 +173,7 @@ impl Guest {
         })
     }
 
-    fn list(&self, globs: &[String]) -> Result<HostReply, HostError> {
+    fn list(&self, globs: &[String]) -> HostReply {
         let wanted = Globs::new(globs);
         let info = |path: WorkspacePath, content: Content| {
             let (size, digest) = match content {
@@ -178,7 +191,7 @@ impl Guest {
             .filter(|(path, _)| wanted.matches(path.as_str()))
             .map(|(path, content)| info(path, content))
             .collect();
-        Ok(HostReply::Files(files))
+        HostReply::Files(files)
     }
 
     async fn read(&self, path: &str) -> Answer {
@@ -217,7 +230,7 @@ impl Guest {
                 .path
                 .parse()
                 .map_err(|error| refused("invalid", format!("`{}`: {error}", file.path)))?;
-            overlay.stage(path, file.content).map_err(refusal)?;
+            overlay.stage(path, file.content).map_err(|error| refusal(&error))?;
         }
         self.attempt.work().overlay = overlay;
         Ok(HostReply::Done)
@@ -226,7 +239,12 @@ impl Guest {
     fn remove(&self, path: &str) -> Result<HostReply, HostError> {
         let path: WorkspacePath =
             path.parse().map_err(|error| refused("invalid", format!("`{path}`: {error}")))?;
-        self.attempt.work().overlay.remove(&path).map(|()| HostReply::Done).map_err(refusal)
+        self.attempt
+            .work()
+            .overlay
+            .remove(&path)
+            .map(|()| HostReply::Done)
+            .map_err(|error| refusal(&error))
     }
 
     async fn complete(&self, path: &str, call: &HostCall, request: &CompletionRequest) -> Answer {
@@ -248,7 +266,11 @@ impl Guest {
         let (reply, ledger, money) = match outcome.await {
             Ok((completion, money)) => {
                 let entry = self.booked(&request.task, &completion.usage);
-                (Ok(HostReply::Completion(convert::completion(completion))), Some(entry), Some(money))
+                (
+                    Ok(HostReply::Completion(convert::completion(completion))),
+                    Some(entry),
+                    Some(money),
+                )
             }
             Err(CompleteError::Store(error)) => return Err(fatal(error)),
             Err(CompleteError::Model(error)) => {
@@ -324,10 +346,7 @@ impl Guest {
             working.push(self.invoke_one(top, format!("{path}/{index}/"), call).boxed());
         }
         let answers: Vec<Result<Result<AgentAnswer, Fault>, Refusal>> =
-            stream::iter(working)
-                .buffered(SIDE_BY_SIDE)
-                .collect()
-                .await;
+            stream::iter(working).buffered(SIDE_BY_SIDE).collect().await;
         let mut all = Vec::with_capacity(answers.len());
         for answer in answers {
             match answer {
@@ -400,8 +419,8 @@ pub(crate) async fn texts(
     Ok(files.into_iter().filter_map(text).collect())
 }
 
-fn refusal(error: WorkspaceError) -> HostError {
-    let code = match &error {
+fn refusal(error: &WorkspaceError) -> HostError {
+    let code = match error {
         WorkspaceError::NotAllowed { .. } => "denied",
         WorkspaceError::NotFound { .. } => "not-found",
         WorkspaceError::Conflict { .. } => "conflict",

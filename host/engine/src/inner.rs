@@ -23,10 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ulid::Ulid;
 
 use crate::{
-    EngineConfig, OpenError, Parts,
-    attempt::StepFailure,
-    clock::ExternalTime,
-    hosts::HostLock,
+    EngineConfig, OpenError, Parts, attempt::StepFailure, clock::ExternalTime, hosts::HostLock,
     library::Library,
 };
 
@@ -156,7 +153,10 @@ impl Inner {
     }
 
     /// The newest checkpoint of a project that has files.
-    pub(crate) async fn newest_checkpoint(&self, project: &ProjectId) -> Result<Checkpoint, StoreError> {
+    pub(crate) async fn newest_checkpoint(
+        &self,
+        project: &ProjectId,
+    ) -> Result<Checkpoint, StoreError> {
         self.store.latest_checkpoint(project).await?.ok_or_else(|| StoreError::NotFound {
             what: "checkpoint of project",
             id: project.to_string(),

@@ -22,7 +22,9 @@ use gencode_core::glob::Globs;
 /// Why the plugins cannot be used. Each names the file and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
-    #[error("there is no plugin folder `{0}`: build the plugins with `gencode plugin build`, or name their folder with --plugins")]
+    #[error(
+        "there is no plugin folder `{0}`: build the plugins with `gencode plugin build`, or name their folder with --plugins"
+    )]
     NoFolder(PathBuf),
     #[error("cannot read the plugin `{0}`")]
     Unreadable(PathBuf, #[source] std::io::Error),
@@ -34,7 +36,9 @@ pub enum LibraryError {
     Twice { id: String, first: PathBuf, second: PathBuf },
     #[error("the plugin `{0}` is missing in `{1}`: build it with `gencode plugin build`")]
     Missing(String, PathBuf),
-    #[error("the component {digest} of plugin `{id}`, which this run began with, is no longer kept")]
+    #[error(
+        "the component {digest} of plugin `{id}`, which this run began with, is no longer kept"
+    )]
     Gone { id: String, digest: Digest },
     #[error("cannot keep a copy of the plugin `{0}`")]
     Keep(String, #[source] std::io::Error),
@@ -127,7 +131,10 @@ impl Library {
     }
 
     /// The exact set a run began with, loaded again if need be.
-    pub(crate) async fn pinned(&self, generation: &Generation) -> Result<Arc<PluginSet>, LibraryError> {
+    pub(crate) async fn pinned(
+        &self,
+        generation: &Generation,
+    ) -> Result<Arc<PluginSet>, LibraryError> {
         if self.active.generation == *generation {
             return Ok(self.active());
         }
@@ -140,10 +147,9 @@ impl Library {
         let mut plugins = Vec::with_capacity(generation.0.len());
         for (id, pinned) in &generation.0 {
             let file = kept_file(&self.kept, &pinned.digest);
-            let bytes = tokio::fs::read(&file).await.map_err(|_| LibraryError::Gone {
-                id: id.clone(),
-                digest: pinned.digest,
-            })?;
+            let bytes = tokio::fs::read(&file)
+                .await
+                .map_err(|_| LibraryError::Gone { id: id.clone(), digest: pinned.digest })?;
             let plugin = self
                 .runtime
                 .load(bytes)
@@ -179,8 +185,7 @@ impl PluginSet {
             let manifest = &plugin.manifest;
             let id = manifest.id.clone();
             let silent = |error| LibraryError::Silent(id.clone(), Box::new(error));
-            let pin =
-                PinnedPlugin { version: manifest.version.to_string(), digest: plugin.digest };
+            let pin = PinnedPlugin { version: manifest.version.to_string(), digest: plugin.digest };
             set.generation.0.insert(id.clone(), pin);
             match manifest.kind {
                 PluginKind::Handler => {

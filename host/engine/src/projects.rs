@@ -11,9 +11,7 @@ use gencode_core::{
     run::{Run, RunKind, RunStatus},
 };
 use gencode_llm::ProviderInfo;
-use gencode_store::{
-    CheckpointAuthor, NewCheckpoint, NewRun, StartError, StepSeed, StoreError,
-};
+use gencode_store::{CheckpointAuthor, NewCheckpoint, NewRun, StartError, StepSeed, StoreError};
 use gencode_workspace::ManifestDigest;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +71,8 @@ impl Engine {
                 Ok(()) => return Ok(project),
                 Err(StoreError::Conflict(_)) => {
                     let random = crate::random_bytes(2);
-                    let suffix = random.iter().fold(0u16, |all, byte| (all << 8) | u16::from(*byte));
+                    let suffix =
+                        random.iter().fold(0u16, |all, byte| (all << 8) | u16::from(*byte));
                     project.id = slug.with_suffix(suffix);
                 }
                 Err(error) => return Err(error.into()),
@@ -157,9 +156,9 @@ impl Engine {
                 self.0.notice(latest.id);
                 Ok(Said::Answered)
             }
-            RunStatus::Queued | RunStatus::Running => {
-                Err(EngineError::Busy(format!("project `{id}` is being worked on; wait for it to end")))
-            }
+            RunStatus::Queued | RunStatus::Running => Err(EngineError::Busy(format!(
+                "project `{id}` is being worked on; wait for it to end"
+            ))),
             RunStatus::Failed | RunStatus::Stopped => {
                 self.begin(&project, latest.kind, Some(latest.id)).await?;
                 Ok(Said::Continued)
@@ -180,9 +179,10 @@ impl Engine {
     ) -> Result<Run, EngineError> {
         match self.start(project, kind, continues).await {
             Ok(run) => Ok(run),
-            Err(StartError::AlreadyRunning(run)) => {
-                Err(EngineError::Busy(format!("run {} of project `{}` is going on", run.id, run.project)))
-            }
+            Err(StartError::AlreadyRunning(run)) => Err(EngineError::Busy(format!(
+                "run {} of project `{}` is going on",
+                run.id, run.project
+            ))),
             Err(StartError::Store(error)) => Err(error.into()),
         }
     }
@@ -350,14 +350,12 @@ impl Engine {
         let path: WorkspacePath = path.parse()?;
         loop {
             let Some(head) = self.0.store.latest_checkpoint(id).await? else {
-                return Err(EngineError::Busy(format!("project `{id}` has no files yet; build it first")));
+                return Err(EngineError::Busy(format!(
+                    "project `{id}` has no files yet; build it first"
+                )));
             };
             let before = self.0.workspaces.manifest(ManifestDigest(head.manifest)).await?;
-            let after = self
-                .0
-                .workspaces
-                .save_user_file(&before, path.clone(), &content)
-                .await?;
+            let after = self.0.workspaces.save_user_file(&before, path.clone(), &content).await?;
             let checkpoint = NewCheckpoint {
                 id: crate::new_checkpoint_id(),
                 project: id.clone(),
@@ -414,7 +412,8 @@ impl Engine {
             cost_usd: totals.cost_usd.normalize().to_string(),
         };
         if let Ok(document) = self.0.store.document(id, "intent").await
-            && let Ok(intent) = serde_json::from_str::<gencode_runtime::types::Intent>(&document.content)
+            && let Ok(intent) =
+                serde_json::from_str::<gencode_runtime::types::Intent>(&document.content)
         {
             summary.entities = intent.entities.into_iter().map(|entity| entity.label).collect();
             summary.notes = intent.notes;

@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gencode_core::{
-    event::EventBody,
-    glob::Globs,
-    plugin::Grants,
-    run::StepStatus,
-};
+use gencode_core::{event::EventBody, glob::Globs, plugin::Grants, run::StepStatus};
 use gencode_runtime::{
     Call, CallError, CallLimits,
     types::{Fault, File, Finding, Outcome, StepReport, StepRequest},
@@ -120,7 +115,11 @@ async fn commit(
                 code: "preflight".to_owned(),
                 message: format!(
                     "{} of the files are not fit to be written; the first: {}:{}: {} [{}]",
-                    errors.len(), first.path, first.line, first.message, first.code
+                    errors.len(),
+                    first.path,
+                    first.line,
+                    first.message,
+                    first.code
                 ),
                 retryable: true,
             }));
@@ -130,7 +129,8 @@ async fn commit(
         return Ok(Err(fault));
     }
     let engine = &attempt.engine;
-    let documents = work.documents.iter().cloned().map(convert::stored_document).collect::<Vec<_>>();
+    let documents =
+        work.documents.iter().cloned().map(convert::stored_document).collect::<Vec<_>>();
     let summary = report.summary.clone();
     let stored = serde_json::to_value(Outcome::Completed(report))?;
     for _ in 0..COMMIT_TRIES {

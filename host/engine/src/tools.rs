@@ -73,17 +73,16 @@ pub(crate) async fn perform(attempt: &Arc<Attempt>, call: &HostCall) -> Answer {
         HostCall::Browse { tree: name, dir, pages } => {
             let tree = tree(attempt, name).await?;
             let _outside = attempt.external.enter();
-            sandbox
-                .browse(&tree, dir, pages)
-                .await
-                .map(|results| HostReply::Pages(results.into_iter().map(convert::check_result).collect()))
+            sandbox.browse(&tree, dir, pages).await.map(|results| {
+                HostReply::Pages(results.into_iter().map(convert::check_result).collect())
+            })
         }
         HostCall::Accept(request) => return accept(attempt, request).await,
         other => {
             return Err(fatal(format!("`{}` is not a sandbox call", other.capability().as_str())));
         }
     };
-    Ok(done.map_err(refusal))
+    Ok(done.map_err(|error| refusal(&error)))
 }
 
 fn tree_name(call: &HostCall) -> Option<&str> {
@@ -101,14 +100,14 @@ fn is_tree_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 40 && name.chars().all(plain)
 }
 
-fn refusal(error: SandboxError) -> HostError {
-    let code = match &error {
+fn refusal(error: &SandboxError) -> HostError {
+    let code = match error {
         SandboxError::Unavailable(_) | SandboxError::NoIsolation => "unavailable",
         SandboxError::Invalid(_) => "invalid",
         _ => "failed",
     };
     let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {
         message.push_str(": ");
         message.push_str(&source.to_string());
@@ -140,7 +139,7 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
     };
     let report = match report {
         Ok(report) => report,
-        Err(error) => return Ok(Err(refusal(error))),
+        Err(error) => return Ok(Err(refusal(&error))),
     };
     let mut preview_url = String::new();
     if report.passed && request.keep_as_preview {
@@ -160,7 +159,9 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
                         .map_err(fatal)?;
                 }
                 // The application passed; that it is not shown is worth a line, not a failure.
-                Err(error) => tracing::warn!(project = %attempt.run.project, %error, "the preview did not start"),
+                Err(error) => {
+                    tracing::warn!(project = %attempt.run.project, %error, "the preview did not start");
+                }
             }
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Folder of the database, projects, components and caches
-    /// [default: $XDG_DATA_HOME/gencode or ~/.local/share/gencode]
+    /// [default: `$XDG_DATA_HOME/gencode` or `~/.local/share/gencode`]
     #[arg(long, global = true, env = "GENCODE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Folder of the components (`*.wasm`) [default: `plugins` beside the folder of this program]
@@ -89,10 +89,10 @@ pub(crate) struct New {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Model provider: offline, openai, anthropic, gemini, ollama
-    /// [default: $DEFAULT_LLM_PROVIDER or offline]
+    /// [default: `$DEFAULT_LLM_PROVIDER` or offline]
     #[arg(long, value_name = "NAME")]
     pub(crate) provider: Option<String>,
-    /// Model of the provider [default: $DEFAULT_LLM_MODEL or the provider's usual one]
+    /// Model of the provider [default: `$DEFAULT_LLM_MODEL` or the provider's usual one]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// Do not leave the application running afterwards

@@ -91,7 +91,10 @@ pub(crate) async fn open(
 /// The database of the data folder, which is made where missing.
 pub(crate) async fn open_store(folders: &Folders) -> anyhow::Result<Store> {
     tokio::fs::create_dir_all(&folders.data).await.with_context(|| {
-        format!("cannot use the data folder `{}`; choose another with --data-dir", folders.data.display())
+        format!(
+            "cannot use the data folder `{}`; choose another with --data-dir",
+            folders.data.display()
+        )
     })?;
     Ok(Store::open(&folders.data.join("gencode.db")).await?)
 }

@@ -123,9 +123,20 @@ pub(crate) fn runtime_dir() -> anyhow::Result<PathBuf> {
 /// Settings of package managers that an install in the sandbox needs to reach its registry.
 pub(crate) fn package_manager_env() -> Vec<(String, String)> {
     const NAMES: [&str; 14] = [
-        "HOME", "PATH", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
-        "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
-        "NODE_EXTRA_CA_CERTS", "CHROME",
+        "HOME",
+        "PATH",
+        "LANG",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
+        "CHROME",
     ];
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

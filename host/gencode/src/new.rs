@@ -145,7 +145,11 @@ fn check_target(out: &Path) -> anyhow::Result<()> {
 fn read_request(argument: &OsStr) -> anyhow::Result<String> {
     if argument == "-" {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().take(MAX_STDIN).read_to_end(&mut bytes).context("cannot read standard input")?;
+        std::io::stdin()
+            .lock()
+            .take(MAX_STDIN)
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
         return String::from_utf8(bytes).map_err(|_| request::RequestError::NotText.into());
     }
     argument.to_str().map(ToOwned::to_owned).ok_or_else(|| request::RequestError::NotText.into())
@@ -165,7 +169,7 @@ fn describe(summary: &Summary, global: &Global) -> String {
     line("entities", summary.entities.join(", "));
     for (name, tests) in &summary.tests {
         line(
-            &format!("{name}"),
+            name,
             format!("{} passed, {} failed, {} skipped", tests.passed, tests.failed, tests.skipped),
         );
     }
@@ -181,16 +185,29 @@ fn describe(summary: &Summary, global: &Global) -> String {
     }
     line(
         "model",
-        format!("{} calls, {} tokens, ${}", summary.usage.calls,
-            summary.usage.input_tokens + summary.usage.output_tokens, summary.usage.cost_usd),
+        format!(
+            "{} calls, {} tokens, ${}",
+            summary.usage.calls,
+            summary.usage.input_tokens + summary.usage.output_tokens,
+            summary.usage.cost_usd
+        ),
     );
-    line("time", format!("{:.1} s ({:.2} s in the host)", millis(summary.duration_ms), millis(summary.host_ms)));
+    line(
+        "time",
+        format!(
+            "{:.1} s ({:.2} s in the host)",
+            millis(summary.duration_ms),
+            millis(summary.host_ms)
+        ),
+    );
     for note in &summary.notes {
         line("note", note.clone());
     }
     let head = if summary.succeeded() {
-        format!("\n✔ Your application works.{}\n",
-            summary.preview_url.as_ref().map(|url| format!(" Open {url}")).unwrap_or_default())
+        format!(
+            "\n✔ Your application works.{}\n",
+            summary.preview_url.as_ref().map(|url| format!(" Open {url}")).unwrap_or_default()
+        )
     } else {
         format!("\n✘ {}: {}\n", summary.status, summary.reason)
     };
@@ -202,7 +219,10 @@ fn describe(summary: &Summary, global: &Global) -> String {
     let stop = match (&summary.preview_url, &summary.project_id) {
         (Some(_), Some(project)) => {
             let data = global.data_dir.as_ref().map(|dir| format!(" --data-dir {}", dir.display()));
-            format!("  Stop the preview: gencode preview stop {project}{}\n", data.unwrap_or_default())
+            format!(
+                "  Stop the preview: gencode preview stop {project}{}\n",
+                data.unwrap_or_default()
+            )
         }
         _ => String::new(),
     };

@@ -1,10 +1,6 @@
 //! `gencode plugin`: building and looking at components.
 
-use std::{
-    io::Write as _,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use gencode_runtime::build::{self, BuildOptions, WasiImports};
@@ -40,7 +36,10 @@ pub(crate) async fn run(global: &Global, command: Plugin) -> anyhow::Result<Exit
                 .collect();
             files.sort();
             for file in files {
-                let line = match std::fs::read(&file).map_err(anyhow::Error::from).and_then(|bytes| one_line(&bytes)) {
+                let line = match std::fs::read(&file)
+                    .map_err(anyhow::Error::from)
+                    .and_then(|bytes| one_line(&bytes))
+                {
                     Ok(line) => line,
                     Err(error) => format!("{}: {error:#}", file.display()),
                 };

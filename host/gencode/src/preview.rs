@@ -65,7 +65,9 @@ pub(crate) async fn run(global: &Global, command: Preview) -> anyhow::Result<Exi
             writeln!(std::io::stdout(), "stopped the preview of {project}")?;
             Ok(ExitCode::SUCCESS)
         }
-        Preview::Run { project, minutes } => keep_running(global, &folders, &project.parse()?, minutes).await,
+        Preview::Run { project, minutes } => {
+            keep_running(global, &folders, &project.parse()?, minutes).await
+        }
     }
 }
 
@@ -90,7 +92,8 @@ async fn stop(folders: &Folders, project: &ProjectId) -> anyhow::Result<()> {
     let Some(record) = running(&file) else {
         bail!("project `{project}` has no running preview; see `gencode preview list`");
     };
-    kill(Pid::from_raw(record.pid), Signal::SIGTERM).context("the preview's process cannot be stopped")?;
+    kill(Pid::from_raw(record.pid), Signal::SIGTERM)
+        .context("the preview's process cannot be stopped")?;
     let ended = async {
         while running(&file).is_some() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -107,7 +110,8 @@ pub(crate) async fn start_detached(
     minutes: u32,
 ) -> anyhow::Result<String> {
     let log = folders.data.join("previews").join(format!("{project}.log"));
-    let log_file = File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?;
+    let log_file =
+        File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?;
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.arg("preview").arg("run").arg(project.as_str());
     command.arg("--minutes").arg(minutes.to_string());

@@ -26,7 +26,8 @@ struct Step {
 impl Progress {
     pub(crate) fn new(steps: usize) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target =
+            if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bars = MultiProgress::with_draw_target(target);
         let total = bars.add(ProgressBar::new(u64::try_from(steps).unwrap_or(0)));
         total.set_style(style("{bar:30.magenta/dim} {pos}/{len} steps  {elapsed}  {msg}"));
@@ -38,7 +39,8 @@ impl Progress {
     pub(crate) fn show(&mut self, event: &Event) {
         match &event.body {
             EventBody::StepStarted { step, title, performer, attempt } => {
-                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                let again =
+                    if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
                 let bar = self.bars.insert_before(&self.total, ProgressBar::new_spinner());
                 bar.set_style(style("{spinner:.magenta} {prefix:<9.bold} {msg}"));
                 bar.set_prefix(performer.clone());
@@ -123,7 +125,8 @@ fn style(template: &str) -> ProgressStyle {
 fn first_sentence(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     let end = line.find(". ").map_or(line.len(), |dot| dot + 1);
-    let sentence: String = line.chars().take(line.get(..end).map_or(160, |s| s.chars().count()).min(160)).collect();
+    let sentence: String =
+        line.chars().take(line.get(..end).map_or(160, |s| s.chars().count()).min(160)).collect();
     sentence
 }
 

@@ -12,8 +12,7 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCode> {
-    let listen =
-        serve.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], serve.port)));
+    let listen = serve.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], serve.port)));
     if !listen.ip().is_loopback() {
         bail!(
             "refusing to listen on {listen}: anyone who can reach it could run code here, and there \
@@ -21,7 +20,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         );
     }
     if serve.cors_origins.iter().any(|origin| origin.trim() == "*") {
-        bail!("refusing CORS_ORIGINS=*: name the origins that may use this host, separated by commas");
+        bail!(
+            "refusing CORS_ORIGINS=*: name the origins that may use this host, separated by commas"
+        );
     }
     if let Some(dist) = &serve.frontend_dist
         && !dist.join("index.html").is_file()
@@ -30,9 +31,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     }
     let folders = Folders::of(global)?;
     // Before anything is taken over: a second host on the same port must change nothing.
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on {listen}; is another host running? Use --port"))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on {listen}; is another host running? Use --port")
+    })?;
     let address = listener.local_addr()?;
     let host = compose::open(global, &folders, Purpose::Serve).await?;
     let config = ApiConfig {
@@ -40,8 +41,12 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
     };
     let router = gencode_api::router(host.engine.clone(), config);
-    writeln!(std::io::stderr(), "gencode serves http://{address} (data in {})", folders.data.display())
-        .context("cannot write to standard error")?;
+    writeln!(
+        std::io::stderr(),
+        "gencode serves http://{address} (data in {})",
+        folders.data.display()
+    )
+    .context("cannot write to standard error")?;
     let engine = host.engine.clone();
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(async move {
@@ -57,14 +62,15 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
 
 /// Resolves on Ctrl-C or SIGTERM.
 pub(crate) async fn stop_signal() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => {
-            tracing::warn!(%error, "cannot listen for SIGTERM");
-            let _ = tokio::signal::ctrl_c().await;
-            return;
-        }
-    };
+    let mut terminate =
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(terminate) => terminate,
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for SIGTERM");
+                let _ = tokio::signal::ctrl_c().await;
+                return;
+            }
+        };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
