@@ -1,5 +1,9 @@
 //! After the run: changes the finished application as its user says, and shows that it still works.
 
+mod removal;
+
+use std::fmt::Write as _;
+
 use gencode_plugin_sdk::{
     document::{JSON, find},
     export_handler,
@@ -12,6 +16,7 @@ use gencode_plugin_sdk::{
     },
     types::{Document, Fault, File, Finding, Intent, TestReport},
 };
+use removal::Removal;
 
 const CARD: Card = Card {
     id: "refine",
@@ -52,6 +57,12 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
         "frontend/index.html",
         "frontend/src/**",
     ])?;
+    let removal = Removal::new(host, CARD.writes);
+    let judged = |written: &[File], left: &[Document]| {
+        let mut findings = check(&files, written);
+        findings.extend(removal.settle(written, left));
+        findings
+    };
     let approved = work(
         host,
         step,
@@ -64,14 +75,15 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
             findings: &[],
             writes: CARD.writes,
             review: Some(CRITERIA),
-            check: Some(&|written, _| check(&files, written)),
+            check: Some(&judged),
         },
-    )?;
+    );
+    let (approved, removed) = removal.finish(approved)?;
     let mut findings = approved.findings.clone();
     let score = approved.score;
     let thinking = approved.thinking.clone();
-    let written = keep(host, approved, intent)?;
-    if written.is_empty() {
+    let written = keep(host, approved, intent, &removed)?;
+    if written.is_empty() && removed.is_empty() {
         let summary = format!("Nothing was changed. {thinking}");
         return Ok(Outcome::Completed(StepReport {
             summary,
@@ -92,13 +104,22 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
         findings.extend(repairs);
         tests.push((suite.name().to_owned(), report));
     }
-    let summary = format!("{} files changed: {}.", written.len(), written.join(", "));
+    let mut summary = format!("{} files changed: {}.", written.len(), written.join(", "));
+    if !removed.is_empty() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(summary, " {} files removed: {}.", removed.len(), removed.join(", "));
+    }
     host.say(DEREK.persona, &summary);
     Ok(Outcome::Completed(StepReport { summary, findings, score, tests, acceptance: None }))
 }
 
 /// Stages what changed and leaves the changed documents. Answers the paths.
-fn keep(host: &impl Host, approved: Approved, intent: Intent) -> Result<Vec<String>, Fault> {
+fn keep(
+    host: &impl Host,
+    approved: Approved,
+    intent: Intent,
+    removed: &[String],
+) -> Result<Vec<String>, Fault> {
     let intent = match find(&approved.documents, "intent") {
         Some(document) => {
             host.put(document)?;
@@ -118,10 +139,12 @@ fn keep(host: &impl Host, approved: Approved, intent: Intent) -> Result<Vec<Stri
     files.retain(|file| file.path != CONTRACT);
     files.push(File::new(CONTRACT, contract.clone()));
     let files = changed(host, files)?;
-    if files.is_empty() {
+    if files.is_empty() && removed.is_empty() {
         return Ok(Vec::new());
     }
-    host.stage(&files)?;
+    if !files.is_empty() {
+        host.stage(&files)?;
+    }
     if files.iter().any(|file| file.path == CONTRACT) {
         host.put(&Document::text("contract", JSON, contract))?;
     }

@@ -121,3 +121,115 @@ fn a_test_is_not_emptied() {
     assert_eq!(check(&before, &[File::new(test, "def test_b():\n    assert 2\n")]), []);
     assert_eq!(check(&before, &[File::new("backend/tests/conftest.py", "x")]).len(), 1);
 }
+
+const SUPPLIERS: &str = "backend/app/routers/suppliers.py";
+const SUPPLIERS_TEST: &str = "backend/tests/test_suppliers.py";
+
+/// An answer that changes the tags and takes these paths away.
+fn removing(paths: &[&str], files: &[(&str, &str)]) -> Answer {
+    let files = files.iter().map(|&(path, content)| File::new(path, content)).collect();
+    let documents = vec![Document::json("removed", paths).unwrap()];
+    Answer::Authored(Authored { files, documents })
+}
+
+fn with_suppliers() -> Fake {
+    project()
+        .with_file(wiring::REGISTRY, "from app.routers import (\n    suppliers,\n    tags,\n)\n")
+        .with_file(SUPPLIERS, "router = 1\n")
+        .with_file(SUPPLIERS_TEST, "def test_a():\n    assert 1\n")
+}
+
+#[test]
+fn what_a_change_takes_away_is_gone_before_the_checks() {
+    let gone = [SUPPLIERS, SUPPLIERS_TEST, "frontend/src/pages/suppliers/List.tsx"];
+    let host = with_suppliers()
+        .with_tool("python")
+        .with_answer(KEY, Ok(removing(&gone, &[(ROUTER, "router = 2\n")])))
+        .with_answer("marcus/review", Ok(approval()))
+        .with_command("python -m pytest", 0, "5 passed in 0.1s\n");
+    let Outcome::Completed(report) = run(&host, &asked("Remove the suppliers.")).unwrap() else {
+        panic!("skipped")
+    };
+    assert!(report.summary.ends_with(&format!("2 files removed: {SUPPLIERS}, {SUPPLIERS_TEST}.")));
+    assert_eq!((host.file(SUPPLIERS), host.file(SUPPLIERS_TEST)), (None, None));
+    let deeds = host.deeds();
+    assert_eq!(
+        deeds[..5],
+        [
+            "invoke derek/refine (0 findings)".to_owned(),
+            format!("remove {SUPPLIERS}"),
+            format!("remove {SUPPLIERS_TEST}"),
+            format!("stage {}", wiring::REGISTRY),
+            format!("check {ROUTER}"),
+        ],
+        "what is not there is left alone"
+    );
+    assert!(!host.file(wiring::REGISTRY).unwrap().contains("suppliers"));
+    assert!(host.file(wiring::REGISTRY).unwrap().contains("tags.router"));
+}
+
+#[test]
+fn a_renamed_router_takes_the_place_of_the_old_one() {
+    let vendors = "backend/app/routers/vendors.py";
+    let host = with_suppliers()
+        .with_answer(KEY, Ok(removing(&[SUPPLIERS], &[(vendors, "router = 3\n")])))
+        .with_answer("marcus/review", Ok(approval()));
+    run(&host, &asked("Rename suppliers to vendors.")).unwrap();
+    let registry = host.file(wiring::REGISTRY).unwrap();
+    assert!(registry.contains("vendors.router") && !registry.contains("suppliers"), "{registry}");
+}
+
+#[test]
+fn a_change_may_consist_of_removals_alone() {
+    let contract = Fake::default().with_sample().left("contract").unwrap().content;
+    let host = with_suppliers()
+        .with_file(CONTRACT, &contract)
+        .with_answer(KEY, Ok(removing(&[SUPPLIERS, SUPPLIERS_TEST], &[])));
+    let Outcome::Completed(report) = run(&host, &asked("Drop the supplier API.")).unwrap() else {
+        panic!("skipped")
+    };
+    assert!(report.summary.starts_with("0 files changed"), "{}", report.summary);
+    assert!(!host.file(wiring::REGISTRY).unwrap().contains("suppliers"));
+}
+
+#[test]
+fn a_file_of_the_user_is_never_taken_away() {
+    let mut host = with_suppliers().with_users_file(SUPPLIERS, "router = 9\n");
+    for _ in 0..3 {
+        host = host.with_answer(KEY, Ok(removing(&[SUPPLIERS], &[(ROUTER, "router = 2\n")])));
+    }
+    let fault = run(&host, &asked("Remove the suppliers.")).unwrap_err();
+    assert_eq!((fault.code.as_str(), fault.retryable), ("users-file", false));
+    assert!(fault.message.contains(SUPPLIERS), "{}", fault.message);
+    assert_eq!(host.file(SUPPLIERS).unwrap(), "router = 9\n");
+}
+
+#[test]
+fn only_what_the_step_may_write_is_taken_away() {
+    let seed = "backend/app/main.py";
+    let host = with_suppliers()
+        .with_file(seed, "app = 1\n")
+        .with_answer(KEY, Ok(removing(&[seed, wiring::REGISTRY, "frontend/**"], &[])))
+        .with_answer(KEY, Ok(removing(&["frontend/src/**"], &[(ROUTER, "router = 2\n")])))
+        .with_answer("marcus/review", Ok(approval()));
+    run(&host, &asked("Remove it all.")).unwrap();
+    let refused: Vec<String> =
+        host.requests()[1].findings.iter().map(|finding| finding.path.clone()).collect();
+    assert_eq!(refused, [wiring::REGISTRY, seed, "frontend/**"]);
+    assert!(host.deeds().iter().all(|line| !line.starts_with("remove")), "a path is no glob");
+    assert!(host.file(seed).is_some());
+}
+
+#[test]
+fn what_a_later_try_keeps_is_put_back() {
+    let wrong = Finding::error("python.import", ROUTER, 1, 1, "no module suppliers");
+    let host = with_suppliers()
+        .with_answer(KEY, Ok(removing(&[SUPPLIERS, SUPPLIERS_TEST], &[(ROUTER, "router = 2\n")])))
+        .with_check(vec![wrong], vec![])
+        .with_answer(KEY, Ok(removing(&[SUPPLIERS_TEST], &[(ROUTER, "router = 3\n")])))
+        .with_answer("marcus/review", Ok(approval()));
+    run(&host, &asked("Remove some of the suppliers.")).unwrap();
+    assert_eq!(host.file(SUPPLIERS).unwrap(), "router = 1\n");
+    assert_eq!(host.file(SUPPLIERS_TEST), None);
+    assert!(host.file(wiring::REGISTRY).unwrap().contains("suppliers.router"));
+}

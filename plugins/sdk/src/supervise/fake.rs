@@ -27,6 +27,7 @@ pub struct Fake {
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<String, String>,
+    users: Vec<String>,
     documents: BTreeMap<String, Document>,
     tools: Vec<String>,
     answers: BTreeMap<String, VecDeque<Result<Answer, Fault>>>,
@@ -49,6 +50,12 @@ impl Fake {
     #[must_use]
     pub fn with_file(self, path: &str, content: &str) -> Self {
         self.with(|state| drop(state.files.insert(path.to_owned(), content.to_owned())))
+    }
+
+    /// A file that the user wrote or edited.
+    #[must_use]
+    pub fn with_users_file(self, path: &str, content: &str) -> Self {
+        self.with_file(path, content).with(|state| state.users.push(path.to_owned()))
     }
 
     /// A document of an earlier step.
@@ -259,6 +266,9 @@ impl Host for Fake {
 
     fn remove(&self, path: &str) -> Result<(), HostError> {
         self.note(format!("remove {path}"));
+        if self.state.borrow().users.iter().any(|users| users == path) {
+            return Err(refused("conflict", format!("{path} is the user's")));
+        }
         let gone = self.state.borrow_mut().files.remove(path);
         gone.map(|_| ()).ok_or_else(|| refused("not-found", format!("there is no {path}")))
     }
