@@ -35,7 +35,7 @@ lint: ## Formatting and lints only
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: plugins ## Run the benchmarks; prints ratios measured in one run
-	$(CARGO) bench --locked -p gencode-runtime --bench fresh_store -- --check
+	$(CARGO) bench --locked --profile release -p gencode-runtime --bench fresh_store -- --check
 
 clean: ## Remove what was built and the demo's data
 	$(CARGO) clean

@@ -19,11 +19,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Begins an answer; it always says who answers.
+    /// Begins an answer; it always says who answers, after what it has to say.
     pub(super) fn new(thinking: &str) -> Self {
-        let introduction =
-            "I am the offline model: a deterministic generator, not a language model.";
-        Self { thinking: format!("{introduction}\n{thinking}"), parts: Vec::new() }
+        let signature = "I am the offline model: a deterministic generator, not a language model.";
+        Self { thinking: format!("{thinking}\n{signature}"), parts: Vec::new() }
     }
 
     pub(super) fn file(mut self, path: impl Into<String>, content: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ mod knowledge;
 mod labels;
 mod language;
 mod lexicon;
+mod mend;
 mod naming;
 mod read;
 mod refine;
@@ -59,6 +60,7 @@ struct Reading {
 /// Reads a request.
 pub fn understand(request: &str) -> Intent {
     let mut reading = read_text(request);
+    mend::mend(&mut reading.facts);
     let domain = evidence::domain(&reading.grams, &reading.verbs);
     let mut features = evidence::features(&reading.grams);
     let mut notes = evidence::notes(&reading.grams);
@@ -184,15 +186,27 @@ fn leave_out_accounts(drafts: &mut Vec<Draft>, facts: &Facts, auth: bool) {
         facts.relations.iter().any(|relation| relation.source == key || relation.target == key)
             || facts.fields.iter().any(|fact| fact.owner.as_deref() == Some(key))
     };
-    drafts.retain(|draft| {
-        !(matches!(draft.key.as_str(), "user_account" | "user_login" | "user_profile")
-            || (matches!(draft.key.as_str(), "user" | "account")
-                && drafts_alone(&draft.key, &concerned)))
+    // Beside these, an account is one that holds money or business, not a log-in.
+    let business = drafts.iter().any(|draft| {
+        matches!(
+            draft.key.as_str(),
+            "transaction"
+                | "expense"
+                | "budget"
+                | "transfer"
+                | "income"
+                | "deposit"
+                | "payment"
+                | "opportunity"
+                | "deal"
+        )
     });
-}
-
-fn drafts_alone(key: &str, concerned: &impl Fn(&str) -> bool) -> bool {
-    !concerned(key)
+    drafts.retain(|draft| match draft.key.as_str() {
+        "user_account" | "user_login" | "user_profile" => false,
+        "account" => business || concerned("account"),
+        "user" => concerned("user"),
+        _ => true,
+    });
 }
 
 /// Comments hang on what they were said to be about, else on what the application is mainly about.
