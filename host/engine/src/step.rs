@@ -65,6 +65,15 @@ async fn call_handler(
             retryable: false,
         }));
     };
+    if let Some(name) =
+        handler.description.needs.iter().find(|name| attempt.document(name).is_none())
+    {
+        return Ok(Err(Fault {
+            code: "missing-document".to_owned(),
+            message: format!("the step needs the document `{name}`, which no step before it left"),
+            retryable: false,
+        }));
+    }
     let manifest = &handler.plugin.manifest;
     let own = CallLimits::of_kind(manifest.kind);
     let mut limits = own.asked(manifest.limits, &own);

@@ -1,5 +1,7 @@
 //! What can be seen in a component without compiling it.
 
+use std::collections::BTreeSet;
+
 use gencode_core::plugin::{Capability, Manifest};
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 
@@ -41,10 +43,10 @@ impl Outline {
     /// Capabilities whose interface is imported but not asked for in the manifest.
     ///
     /// Calling them gives `denied`, so this is a mistake of the author, but not a danger.
-    pub fn unasked(&self) -> Vec<Capability> {
+    pub(crate) fn unasked(&self, callable: &BTreeSet<String>) -> Vec<Capability> {
         let asked = &self.manifest.capabilities;
         let all = Capability::ALL.into_iter();
-        all.filter(|it| !asked.contains_key(it) && self.imports_interface(*it)).collect()
+        all.filter(|it| !asked.contains_key(it) && callable.contains(&interface(*it))).collect()
     }
 
     /// Capabilities that the manifest asks for but whose interface is not imported.
@@ -56,9 +58,12 @@ impl Outline {
     }
 
     fn imports_interface(&self, capability: Capability) -> bool {
-        let name = format!("gencode:plugin/{}{CONTRACT_SUFFIX}", capability.as_str());
-        self.imports.contains(&name)
+        self.imports.contains(&interface(capability))
     }
+}
+
+fn interface(capability: Capability) -> String {
+    format!("gencode:plugin/{}{CONTRACT_SUFFIX}", capability.as_str())
 }
 
 /// Reads a component's outline and refuses what is not a plugin at all.

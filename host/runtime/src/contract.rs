@@ -3,7 +3,7 @@
 //! Wasmtime would refuse the same components, but with the text of its linker. Authors get the
 //! interface, the item and the field instead (plugin-hosts.md §6.3, T2).
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use gencode_core::plugin::PluginKind;
 use wit_component::DecodedWasm;
@@ -66,7 +66,10 @@ impl Contract {
 }
 
 /// Compares a component with the world of its kind. Blocks for some milliseconds.
-pub(crate) fn check(bytes: &[u8], kind: PluginKind) -> Result<(), LoadError> {
+///
+/// Returns the names of the imported interfaces that have a function: of others only types are
+/// used, which needs no grant.
+pub(crate) fn check(bytes: &[u8], kind: PluginKind) -> Result<BTreeSet<String>, LoadError> {
     let contract = Contract::get().map_err(LoadError::Link)?;
     let world = contract.world(kind).map_err(LoadError::Link)?;
     let decoded =
@@ -80,8 +83,14 @@ pub(crate) fn check(bytes: &[u8], kind: PluginKind) -> Result<(), LoadError> {
         return Err(LoadError::Link("a world without an entry".into()));
     };
     let pair = Pair { ours: &contract.resolve, theirs: &theirs };
+    let mut callable = BTreeSet::new();
     for (key, item) in &theirs_world.imports {
         let name = theirs.name_world_key(key);
+        if let WorldItem::Interface { id, .. } = item
+            && theirs.interfaces.get(*id).is_some_and(|interface| !interface.functions.is_empty())
+        {
+            callable.insert(name.clone());
+        }
         if name.starts_with("wasi:") {
             continue; // Wasmtime's own linker knows those
         }
@@ -104,7 +113,7 @@ pub(crate) fn check(bytes: &[u8], kind: PluginKind) -> Result<(), LoadError> {
             _ => return Err(LoadError::MissingExport { kind, export: name.clone() }),
         }
     }
-    Ok(())
+    Ok(callable)
 }
 
 /// The chain of an `anyhow` error as one sentence.

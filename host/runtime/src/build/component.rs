@@ -72,8 +72,8 @@ pub fn embed_world(core_module: &[u8], kind: PluginKind) -> Result<Vec<u8>, Buil
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let outline = outline(bytes)?;
     check_imports(&outline, true)?;
-    contract::check(bytes, outline.manifest.kind)?;
-    let unasked = outline.unasked();
+    let callable = contract::check(bytes, outline.manifest.kind)?;
+    let unasked = outline.unasked(&callable);
     let unused = outline.unused();
     Ok(Inspection { outline, unasked, unused })
 }
