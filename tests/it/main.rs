@@ -13,6 +13,7 @@
 
 mod api;
 mod audit;
+mod author;
 mod bad_input;
 mod durability;
 mod host;

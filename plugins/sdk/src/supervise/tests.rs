@@ -33,7 +33,7 @@ fn error(message: &str) -> Finding {
 }
 
 #[test]
-fn what_fails_the_checks_never_reaches_the_reviewer() {
+fn audit_preflight_what_fails_the_checks_never_reaches_the_reviewer() {
     let host = Fake::default()
         .with_files_from(KEY, &[(ROUTER, "broken")])
         .with_check(vec![error("invalid syntax")], vec![])
