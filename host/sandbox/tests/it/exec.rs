@@ -132,7 +132,7 @@ except OSError:
 attempt('usr', lambda: open('/usr/x', 'w'))
 attempt('root', lambda: open('/x', 'w'))
 attempt('shadow', lambda: open('/etc/shadow').read())
-attempt('ssh', lambda: os.listdir('/root/.ssh'))
+attempt('ssh', lambda: os.listdir(os.path.join('/', 'root', '.ssh')))
 attempt('daemon', lambda: dial(socket.AF_UNIX, base + '/daemon.sock'))
 attempt('loopback of the host', lambda: dial(socket.AF_INET, ('127.0.0.1', {port})))
 attempt('internet', lambda: dial(socket.AF_INET, ('1.1.1.1', 53)))
