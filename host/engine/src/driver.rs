@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use gencode_core::{
+    crash_point,
     event::EventBody,
     ledger::Budget,
     pipeline::{Pipeline, Step},
@@ -78,6 +79,7 @@ impl Driver {
 
     async fn prepare(engine: Arc<Inner>, claimed: Claimed) -> Result<Self, StepFailure> {
         let run = Arc::new(claimed.run);
+        crash_point!("run.drive.claimed");
         let plugins = engine
             .library
             .pinned(&run.generation)
@@ -280,7 +282,9 @@ impl Driver {
             let event = EventBody::RunFailed { error: reason.clone(), seconds, completed, failed };
             (RunStatus::Failed, reason, event)
         };
+        crash_point!("run.finish.before");
         self.engine.store.finish_run(&self.lease, status, &reason, vec![event]).await?;
+        crash_point!("run.finish.after");
         Ok(())
     }
 }
@@ -315,6 +319,7 @@ async fn tries(
             }]
         };
         let number = engine.store.begin_step(&lease, &step.id, started).await?;
+        crash_point!("step.run.begun");
         let attempt = Attempt::begin(
             Arc::clone(&engine),
             lease.clone(),
@@ -340,7 +345,7 @@ async fn renew(engine: Arc<Inner>, lease: Lease, lost: CancellationToken) {
     loop {
         tick.tick().await;
         match engine.store.renew(&lease, engine.config.lease_ms).await {
-            Ok(()) => {}
+            Ok(()) => crash_point!("run.renew.after"),
             // Also when the run paused or finished: then the work ends by itself.
             Err(StoreError::LeaseLost(_)) => {
                 tokio::time::sleep(Duration::from_secs(2)).await;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gencode_core::{
-    digest::Digest, event::EventBody, glob::Globs, ledger::LedgerEntry, path::WorkspacePath,
-    plugin::Capability,
+    crash_point, digest::Digest, event::EventBody, glob::Globs, ledger::LedgerEntry,
+    path::WorkspacePath, plugin::Capability,
 };
 use gencode_llm::LanguageModel as _;
 use gencode_runtime::{
@@ -109,8 +109,11 @@ impl Host for Guest {
                 if let Some(reply) = attempt.recorded(&path, &call)? {
                     return Ok(reply);
                 }
+                crash_point!("effect.call.before");
                 let reply = self.perform(&call).await?;
+                crash_point!("effect.call.after");
                 attempt.record(&path, &call, &reply, None).await?;
+                crash_point!("effect.call.recorded");
                 Ok(reply)
             }
         }
@@ -260,7 +263,9 @@ impl Guest {
             let used = engine.spent(attempt.run.id).await?;
             let key = attempt.run.id.to_string();
             let money = engine.reservations.reserve(key, most, used, engine.config.max_usd)?;
+            crash_point!("model.call.before");
             let completion = engine.gateway.complete(provider, model, &request).await?;
+            crash_point!("model.call.after");
             Ok::<_, CompleteError>((completion, money))
         };
         let (reply, ledger, money) = match outcome.await {
@@ -280,6 +285,7 @@ impl Guest {
             }
         };
         attempt.record(path, call, &reply, ledger).await?;
+        crash_point!("model.call.recorded");
         if let Some(money) = money {
             let used = engine.spent(attempt.run.id).await.map_err(fatal)?;
             money.settle(used);
@@ -334,7 +340,9 @@ impl Guest {
                 options: question.options.clone(),
             }],
         };
+        crash_point!("run.pause.before");
         attempt.engine.store.pause_run(&attempt.lease, &pause).await.map_err(fatal)?;
+        crash_point!("run.pause.after");
         Err(HostFailure::Suspend(question.text.clone()))
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use gencode_core::id::HostId;
+use gencode_core::{crash_point, id::HostId};
 use gencode_store::{Claim, StoreError};
 use tokio::sync::Semaphore;
 
@@ -109,8 +109,10 @@ async fn take_from_the_dead(engine: &Arc<Inner>) {
         }
     };
     for (host, lock) in dead {
+        crash_point!("host.recover.before");
         match engine.store.expire_host(&host).await {
             Ok(runs) => {
+                crash_point!("host.recover.inside");
                 if runs > 0 {
                     tracing::info!(%host, runs, "taking over the runs of a host that died");
                 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use gencode_core::{
+    crash_point,
     digest::Digest,
     id::{HostId, ProjectId, RunId},
     pipeline::Pipeline,
@@ -184,6 +185,7 @@ impl Inner {
             return Ok(());
         }
         let saved = self.workspaces.scaffold(project, self.seed.clone()).await?;
+        crash_point!("project.seed.inside");
         let checkpoint = NewCheckpoint {
             id: crate::new_checkpoint_id(),
             project: project.clone(),
@@ -194,6 +196,7 @@ impl Inner {
             author: CheckpointAuthor::Seed,
         };
         self.store.add_checkpoint(&checkpoint, Vec::new()).await?;
+        crash_point!("project.seed.after");
         Ok(())
     }
 
@@ -222,6 +225,7 @@ impl Inner {
         }
         self.reservations.forget(&run.id.to_string());
         self.library.forget(&run.generation);
+        crash_point!("run.clean.before");
         let trees = self.config.trees.join(run.id.to_string());
         if let Err(error) = tokio::fs::remove_dir_all(&trees).await
             && error.kind() != std::io::ErrorKind::NotFound

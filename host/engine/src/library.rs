@@ -7,6 +7,7 @@ use std::{
 };
 
 use gencode_core::{
+    crash_point,
     digest::Digest,
     pipeline::Pipeline,
     plugin::PluginKind,
@@ -254,9 +255,11 @@ async fn keep(kept: &Path, plugin: &Plugin, bytes: Vec<u8>) -> std::io::Result<(
         return Ok(());
     }
     tokio::fs::create_dir_all(kept).await?;
+    crash_point!("component.keep.before");
     // The process id keeps two hosts that start together apart.
     let partial = file.with_extension(format!("partial-{}", std::process::id()));
     tokio::fs::write(&partial, bytes).await?;
+    crash_point!("component.keep.inside");
     tokio::fs::rename(&partial, &file).await
 }
 

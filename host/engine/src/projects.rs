@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use gencode_core::{
+    crash_point,
     event::{Event, EventBody},
     id::{ProjectId, RunId},
     path::WorkspacePath,
@@ -107,7 +108,9 @@ impl Engine {
         self.0.store.project(id).await?;
         self.0.previews.stop(id.as_str()).await;
         self.0.store.delete_project(id).await?;
+        crash_point!("project.delete.inside");
         self.0.workspaces.delete(id).await?;
+        crash_point!("project.delete.after");
         let preview = self.0.config.previews.join(id.as_str());
         match tokio::fs::remove_dir_all(&preview).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -216,6 +219,7 @@ impl Engine {
             finished_at: None,
         };
         let run = self.0.store.start_run(NewRun { run, steps, continues }).await?;
+        crash_point!("run.start.after");
         self.0.notice(run.id);
         Ok(run)
     }
@@ -356,6 +360,7 @@ impl Engine {
             };
             let before = self.0.workspaces.manifest(ManifestDigest(head.manifest)).await?;
             let after = self.0.workspaces.save_user_file(&before, path.clone(), &content).await?;
+            crash_point!("file.save.inside");
             let checkpoint = NewCheckpoint {
                 id: crate::new_checkpoint_id(),
                 project: id.clone(),

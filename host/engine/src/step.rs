@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gencode_core::{event::EventBody, glob::Globs, plugin::Grants, run::StepStatus};
+use gencode_core::{crash_point, event::EventBody, glob::Globs, plugin::Grants, run::StepStatus};
 use gencode_runtime::{
     Call, CallError, CallLimits,
     types::{Fault, File, Finding, Outcome, StepReport, StepRequest},
@@ -102,6 +102,7 @@ async fn commit(
     attempt: &Arc<Attempt>,
     report: StepReport,
 ) -> Result<Result<StepEnd, Fault>, StepFailure> {
+    crash_point!("step.commit.before");
     let work = attempt.work().clone();
     // Whatever the handler checked itself: nothing is written that the validators refuse.
     let staged: Vec<File> = work
@@ -186,8 +187,10 @@ async fn commit(
             reason: String::new(),
             summary: summary.clone(),
         });
+        crash_point!("step.commit.saved");
         match engine.store.commit_step(&attempt.lease, &commit).await {
             Ok(()) => {
+                crash_point!("step.commit.after");
                 if let Some((from, to)) = applied {
                     // The truth is stored; the folder follows, now or at the next start.
                     engine.show_files(&attempt.run.project, &from, &to).await;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gencode_core::event::EventBody;
+use gencode_core::{crash_point, event::EventBody};
 use gencode_runtime::{
     HostCall, HostFailure, HostReply,
     types::{AcceptanceReport, AcceptanceRequest, HostError},
@@ -65,6 +65,7 @@ pub(crate) async fn perform(attempt: &Arc<Attempt>, call: &HostCall) -> Answer {
                 timeout: Duration::from_millis(command.timeout_ms.into()).min(MAX_COMMAND),
                 network: false,
             };
+            crash_point!("sandbox.exec.before");
             sandbox
                 .exec(&tree, command)
                 .await
@@ -137,6 +138,7 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
         let _outside = attempt.external.enter();
         engine.sandbox.accept(&folder, convert::acceptance_request(request)).await
     };
+    crash_point!("preview.keep.before");
     let report = match report {
         Ok(report) => report,
         Err(error) => return Ok(Err(refusal(&error))),
@@ -147,8 +149,10 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
         let place = spec.tree.clone();
         if engine.config.start_previews {
             let _outside = attempt.external.enter();
+            crash_point!("preview.start.before");
             match engine.previews.start(attempt.run.project.as_str(), spec).await {
                 Ok(preview) => {
+                    crash_point!("preview.start.after");
                     preview_url = preview.url;
                     forget_older(&place).await;
                     let body = EventBody::PreviewReady { url: preview_url.clone() };
@@ -203,6 +207,7 @@ async fn keep(
         tokio::fs::remove_dir_all(&place).await.map_err(fatal)?;
     }
     tokio::fs::rename(&folder, &place).await.map_err(fatal)?;
+    crash_point!("preview.keep.inside");
     let spec = ServeSpec {
         tree: place,
         argv: request.argv.clone(),
@@ -214,5 +219,6 @@ async fn keep(
     };
     let stored = json!(spec);
     engine.store.put_preview(&attempt.run.project, &stored).await.map_err(fatal)?;
+    crash_point!("preview.keep.after");
     Ok(spec)
 }

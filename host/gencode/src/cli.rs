@@ -49,6 +49,11 @@ pub(crate) struct Global {
     /// forbidden and you trust every request.
     #[arg(long, global = true, env = "GENCODE_NO_ISOLATION")]
     pub(crate) no_isolation: bool,
+    /// How long the runs of a host that died or lost its database stay its own, in milliseconds.
+    /// Other hosts on the same database take them over after that
+    #[arg(long, global = true, env = "GENCODE_LEASE_MS", default_value_t = 15_000, hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(300..=3_600_000), value_name = "MS")]
+    pub(crate) lease_ms: u32,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +78,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the places at which a test can end this program (test builds only)
+    #[command(hide = true)]
+    CrashPoints,
     /// Start a command inside the sandbox (used by the host itself)
     #[command(name = "__sandbox", hide = true, disable_help_flag = true)]
     Sandbox {

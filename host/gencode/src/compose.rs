@@ -22,9 +22,6 @@ static SEED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../templates/apps/fa
 /// Programs that run in sandboxes at the same time, previews aside.
 const CONCURRENT_COMMANDS: usize = 4;
 
-/// How long a lease lives without renewal. Long enough for a paused laptop lid, short enough to wait for.
-const LEASE_MS: u32 = 15_000;
-
 /// What the host is opened for.
 pub(crate) enum Purpose {
     /// One run in a terminal, with its own budget.
@@ -78,7 +75,7 @@ pub(crate) async fn open(
         previews: data.join("previews"),
         hosts: data.join("hosts"),
         max_usd,
-        lease_ms: LEASE_MS,
+        lease_ms: global.lease_ms,
         max_runs: 4,
         take_all,
         attended: serve,

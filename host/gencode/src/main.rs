@@ -3,6 +3,7 @@
 mod cli;
 mod compose;
 mod config;
+mod crash;
 mod new;
 mod plugin;
 mod preview;
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         _ => cli::LogFormat::Text,
     };
     config::init_log(&cli.global.log, format);
+    if let Err(error) = crash::arm() {
+        return failed(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::Error::from(error).context("cannot start")),
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
             Command::Plugin { command } => plugin::run(&cli.global, command).await,
             Command::Preview { command } => preview::run(&cli.global, command).await,
             Command::Projects { json } => new::list(&cli.global, json).await,
+            Command::CrashPoints => crash::list(),
             Command::Sandbox { .. } => Ok(ExitCode::SUCCESS),
         }
     });

@@ -11,7 +11,7 @@ use std::{
 };
 
 use cap_std::{ambient_authority, fs::Dir};
-use gencode_core::digest::Digest;
+use gencode_core::{crash_point, digest::Digest};
 
 use crate::{Result, WorkspaceError, limits::MAX_MANIFEST_BYTES, staging::Staging};
 
@@ -76,6 +76,7 @@ impl Blobs {
         let shelves: Vec<String> = shelves.into_iter().collect();
         side_by_side(&shelves, |shelf| sync_dir(&self.root.join(shelf)).map_err(self.fail()))?;
         self.durable().extend(unsure);
+        crash_point!("blob.put.after");
         Ok(())
     }
 
@@ -112,7 +113,9 @@ impl Blobs {
     fn put(&self, digest: Digest, content: &[u8]) -> io::Result<()> {
         let (parent, name) = Self::place(digest);
         let compressed = zstd::bulk::compress(content, LEVEL)?;
+        crash_point!("blob.put.before");
         let staged = self.staging.write(&compressed, false, true)?;
+        crash_point!("blob.put.inside");
         let place = Path::new(&parent).join(name);
         self.staging.dir().rename(&staged, &self.dir, place)
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, path::Path};
 
 use cap_std::fs::{Metadata, MetadataExt};
-use gencode_core::{digest::Digest, path::WorkspacePath};
+use gencode_core::{crash_point, digest::Digest, path::WorkspacePath};
 use serde::{Deserialize, Serialize};
 
 use crate::{Content, Result, View, WorkspaceError, Workspaces, tree::Tree, workspaces::Inner};
@@ -83,6 +83,7 @@ fn materialise(
         return Ok(done);
     }
     // Noted before it is done: after a crash in the middle nothing is forgotten.
+    crash_point!("tree.show.before");
     index.extend(stale.iter().map(|(path, _, _)| (path.clone(), None)));
     store_index(&tree, &index).map_err(fail)?;
     for path in gone {
@@ -102,8 +103,10 @@ fn materialise(
         let stamp = metadata.map(|found| Stamp::new(digest, content.executable(), &found));
         index.insert(path.clone(), stamp);
         done.written.push(path);
+        crash_point!("tree.show.inside");
     }
     store_index(&tree, &index).map_err(fail)?;
+    crash_point!("tree.show.after");
     Ok(done)
 }
 

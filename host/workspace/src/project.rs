@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gencode_core::{digest::Digest, id::ProjectId, path::WorkspacePath};
+use gencode_core::{crash_point, digest::Digest, id::ProjectId, path::WorkspacePath};
 
 use crate::{
     Author, Entry, Manifest, Result, Saved, WorkspaceError, Workspaces,
@@ -81,6 +81,7 @@ impl Workspaces {
                     Ok((path, entry, content))
                 })
                 .collect::<Result<Vec<_>>>()?;
+            crash_point!("copy.apply.before");
             for path in &plan.remove {
                 tree.remove(path)?;
             }
@@ -94,7 +95,9 @@ impl Workspaces {
                         other => other,
                     },
                 )?;
+                crash_point!("copy.apply.inside");
             }
+            crash_point!("copy.apply.after");
             Ok(())
         })
         .await
@@ -111,7 +114,9 @@ impl Workspaces {
             let name = inner.staging.name();
             let path = inner.root.join(id.as_str());
             let fail = |error| WorkspaceError::io(&path, error);
+            crash_point!("copy.delete.before");
             inner.dir.rename(id.as_str(), inner.staging.dir(), &name).map_err(fail)?;
+            crash_point!("copy.delete.inside");
             inner.staging.dir().remove_dir_all(&name).map_err(fail)
         })
         .await
@@ -142,9 +147,12 @@ impl Inner {
     fn build(&self, id: &ProjectId, manifest: &Manifest) -> Result<()> {
         let name = self.staging.name();
         let aside = self.staging.path().join(&name);
+        crash_point!("copy.build.before");
         self.staging.dir().create_dir(&name).map_err(|error| WorkspaceError::io(&aside, error))?;
         let built = self.fill(&name, manifest).and_then(|()| {
+            crash_point!("copy.build.inside");
             let renamed = self.staging.dir().rename(&name, &self.dir, id.as_str());
+            crash_point!("copy.build.after");
             renamed.map_err(|error| WorkspaceError::io(self.root.join(id.as_str()), error))
         });
         if built.is_err() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use cap_std::{ambient_authority, fs::Dir};
-use gencode_core::{digest::Digest, id::ProjectId, path::WorkspacePath};
+use gencode_core::{crash_point, digest::Digest, id::ProjectId, path::WorkspacePath};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use crate::{
@@ -206,7 +206,9 @@ impl Inner {
         let text = serde_json::to_vec(&manifest)
             .map_err(|error| WorkspaceError::io(&self.root, error.into()))?;
         let all: Vec<&[u8]> = contents.into_iter().chain([text.as_slice()]).collect();
+        crash_point!("manifest.save.before");
         self.blobs.put_all(&all)?;
+        crash_point!("manifest.save.after");
         Ok(Saved { digest: ManifestDigest(Digest::of(&text)), manifest })
     }
 
