@@ -13,6 +13,7 @@ use gencode_core::{
     pipeline::Step,
     run::{Run, RunKind},
 };
+use gencode_llm::IdempotencyKey;
 use gencode_runtime::{
     HostCall, HostFailure,
     types::{Document, HostError, RunContext},
@@ -192,6 +193,11 @@ impl Attempt {
             .await
             .map_err(fatal)?;
         Ok(())
+    }
+
+    /// Names the call at a position for ever: the same after a crash, and no other call's.
+    pub(crate) fn key_of(&self, path: &str) -> IdempotencyKey {
+        IdempotencyKey::new(format!("{}/{}/{}/{path}", self.run.id, self.step.id, self.number))
     }
 
     /// The recorded answer of a call, if it was made before.

@@ -1,6 +1,6 @@
 //! Records of the contract as the types of the crates that do the work, and back.
 
-use gencode_llm::{LlmError, Role};
+use gencode_llm::{IdempotencyKey, LlmError, Role};
 use gencode_runtime::types;
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive as _};
 
@@ -22,6 +22,7 @@ pub(crate) fn stored_document(document: types::Document) -> gencode_store::Docum
 
 pub(crate) fn completion_request(
     request: &types::CompletionRequest,
+    key: IdempotencyKey,
 ) -> Result<gencode_llm::CompletionRequest, LlmError> {
     let mut messages = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
@@ -39,6 +40,7 @@ pub(crate) fn completion_request(
         messages,
         max_output_tokens: request.max_output_tokens,
         temperature: request.temperature,
+        key: Some(key),
     })
 }
 

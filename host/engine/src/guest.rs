@@ -258,7 +258,7 @@ impl Guest {
         let engine = &attempt.engine;
         let (provider, model) = (&attempt.run.provider, &attempt.run.model);
         let outcome = async {
-            let request = convert::completion_request(request)?;
+            let request = convert::completion_request(request, attempt.key_of(path))?;
             let most = engine.gateway.estimate_max_cost(provider, model, &request)?;
             let used = engine.spent(attempt.run.id).await?;
             let key = attempt.run.id.to_string();

@@ -221,11 +221,15 @@ impl Gateway {
         let mut tried = 0;
         loop {
             tried += 1;
-            let request = client
+            let mut request = client
                 .post(call.url(&remote.base))
                 .headers(remote.headers.clone())
                 .header("content-type", "application/json")
                 .body(body.clone());
+            // The same on every try: a provider that did the work already need not do it again.
+            if let Some(key) = &call.request.key {
+                request = request.header("idempotency-key", key.as_str());
+            }
             let error = match self.once(call, price, request).await {
                 Ok(completion) => return Ok(completion),
                 Err(error) => error,

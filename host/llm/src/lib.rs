@@ -35,6 +35,6 @@ pub use self::{
     price::{Price, PriceTable},
     provider::{Provider, ProviderInfo},
     recorder::{Recorder, RecorderMode},
-    request::{Completion, CompletionRequest, Message, Part, Role, Usage},
+    request::{Completion, CompletionRequest, IdempotencyKey, Message, Part, Role, Usage},
     reservation::{Guard, Reservations},
 };

@@ -97,6 +97,32 @@ impl Message {
     }
 }
 
+/// Longest key as it is, in bytes; providers take at least this much.
+const MAX_KEY: usize = 200;
+
+/// Names one model call for ever: whoever makes the call again says the same key, and a provider
+/// that knows keys answers and charges once. Sent as the header `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The key for a call that `name` tells apart from all others. A name that is no header, or is
+    /// too long for one, stands for itself by its digest.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let fits = (1..=MAX_KEY).contains(&name.len());
+        if fits && name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Self(name);
+        }
+        Self(Digest::of(name.as_bytes()).to_string())
+    }
+
+    /// What the header says.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// One model call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompletionRequest {
@@ -107,6 +133,10 @@ pub struct CompletionRequest {
     pub max_output_tokens: u32,
     /// Sampling temperature from 0 to 2; lowered to 1 for providers that end there.
     pub temperature: f32,
+    /// Says which call this is, not what is asked: digests and recordings are without it. None
+    /// where nobody could make the call again.
+    #[serde(skip)]
+    pub key: Option<IdempotencyKey>,
 }
 
 impl CompletionRequest {
@@ -176,4 +206,35 @@ pub struct Completion {
     /// `stop`, `length` (cut off by the limit) or another word of the provider.
     pub finish_reason: String,
     pub usage: Usage,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_always_a_header() {
+        let key = IdempotencyKey::new("run_01/analysis/1/3/0/0");
+        assert_eq!(key.as_str(), "run_01/analysis/1/3/0/0");
+        let odd = ["", "a b", "ä", "line\nfeed", &"x".repeat(201)].map(IdempotencyKey::new);
+        for key in &odd {
+            let text = key.as_str();
+            assert!(reqwest::header::HeaderValue::from_str(text).is_ok() && !text.is_empty());
+        }
+        let different: std::collections::HashSet<_> = odd.iter().collect();
+        assert_eq!(different.len(), odd.len(), "different calls stay different");
+    }
+
+    #[test]
+    fn a_key_is_no_part_of_what_is_asked() {
+        let request = |key| CompletionRequest {
+            task: "analysis".to_owned(),
+            messages: vec![Message::text(Role::User, "x")],
+            max_output_tokens: 10,
+            temperature: 0.0,
+            key,
+        };
+        let (with, without) = (request(Some(IdempotencyKey::new("k"))), request(None));
+        assert_eq!(with.digest("openai", "m"), without.digest("openai", "m"));
+    }
 }

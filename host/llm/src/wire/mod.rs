@@ -223,6 +223,7 @@ mod tests {
             messages: messages.iter().map(|(role, text)| Message::text(*role, *text)).collect(),
             max_output_tokens: 100,
             temperature: 0.2,
+            key: None,
         }
     }
 

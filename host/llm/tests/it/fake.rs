@@ -209,6 +209,7 @@ pub(crate) fn request() -> CompletionRequest {
         ],
         max_output_tokens: 1000,
         temperature: 0.2,
+        key: None,
     }
 }
 

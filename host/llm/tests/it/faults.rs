@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use gencode_llm::{
-    CompletionRequest, Endpoint, Gateway, LanguageModel, Limits, LlmError, Message, Role,
-    retry::Jitter,
+    CompletionRequest, Endpoint, Gateway, IdempotencyKey, LanguageModel, Limits, LlmError, Message,
+    Role, retry::Jitter,
 };
 use serde_json::json;
 
@@ -28,6 +28,31 @@ async fn a_rate_limit_is_waited_for_as_long_as_asked() {
         let asked = fake.asked();
         assert_eq!(asked.len(), 2, "{provider}");
         assert_eq!(asked[0].body, asked[1].body, "{provider}: the same call again");
+    }
+}
+
+#[tokio::test]
+async fn every_try_of_a_call_says_the_same_key_and_no_other_call_does() {
+    for (provider, model) in REMOTES {
+        let fake = Fake::start([
+            Act::text(500, "oops"),
+            Act::BreakOff,
+            Act::json(200, &good(provider, "x")),
+        ])
+        .await;
+        let gateway = gateway(&fake.url);
+        let keyed =
+            |key: &str| CompletionRequest { key: Some(IdempotencyKey::new(key)), ..request() };
+        gateway.complete(provider.as_str(), model, &keyed("run/a/1/0")).await.unwrap();
+        gateway.complete(provider.as_str(), model, &keyed("run/a/1/1")).await.unwrap();
+        gateway.complete(provider.as_str(), model, &request()).await.unwrap();
+        let said: Vec<Option<String>> = fake
+            .asked()
+            .iter()
+            .map(|asked| Some(asked.headers.get("idempotency-key")?.to_str().ok()?.to_owned()))
+            .collect();
+        let (first, second) = (Some("run/a/1/0".to_owned()), Some("run/a/1/1".to_owned()));
+        assert_eq!(said, [first.clone(), first.clone(), first, second, None], "{provider}");
     }
 }
 

@@ -17,6 +17,7 @@ fn analysis(request: &str) -> CompletionRequest {
         ],
         max_output_tokens: 4000,
         temperature: 0.0,
+        key: None,
     }
 }
 
