@@ -1,174 +1,57 @@
-//! The blob store: content under its digest, compressed, each content once.
+//! The blob store: content under its digest, each content once.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    io::{self, Read},
-    path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
-use cap_std::{ambient_authority, fs::Dir};
 use gencode_core::{crash_point, digest::Digest};
 
-use crate::{Result, WorkspaceError, limits::MAX_MANIFEST_BYTES, staging::Staging};
+use crate::{
+    Result,
+    limits::{MAX_BLOB_BYTES, MAX_MANIFEST_BYTES},
+    local::{LocalBlobs, Stored},
+};
 
-/// zstd's default: text shrinks to a quarter at hundreds of megabytes a second.
-const LEVEL: i32 = 3;
-
-/// Most digests remembered as durable; forgetting them costs time, not safety.
-const MAX_DURABLE: usize = 100_000;
-
-/// Threads that wait for the disk side by side: it gathers their writes into few of its own.
-const WAITERS: usize = 8;
-
-/// A local directory of blobs: `ab/cdef…`.
+/// All blobs of this host.
 #[derive(Debug)]
 pub(crate) struct Blobs {
-    root: PathBuf,
-    dir: Dir,
-    staging: Staging,
-    /// Blobs that this process knows to be on the disk, name and all.
-    durable: Mutex<HashSet<Digest>>,
+    local: LocalBlobs,
 }
 
 impl Blobs {
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let fail = |error| WorkspaceError::io(root, error);
-        std::fs::create_dir_all(root).map_err(fail)?;
-        let staging = Staging::open(root)?;
-        let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(fail)?;
-        Ok(Self { root: root.to_owned(), dir, staging, durable: Mutex::default() })
+        Ok(Self { local: LocalBlobs::open(root)? })
     }
 
-    /// Where a blob lives: its directory and its name in it.
-    fn place(digest: Digest) -> (String, String) {
-        let text = digest.to_string();
-        let (shelf, name) = text.split_at(2);
-        (shelf.to_owned(), name.to_owned())
-    }
-
-    fn fail(&self) -> impl Fn(io::Error) -> WorkspaceError {
-        |error| WorkspaceError::io(&self.root, error)
-    }
-
-    /// Keeps contents. When this returns, they are on the disk.
+    /// Keeps contents. When this returns, they survive whatever happens to this process.
     pub(crate) fn put_all(&self, contents: &[&[u8]]) -> Result<()> {
         let blobs: BTreeMap<Digest, &[u8]> =
             contents.iter().map(|content| (Digest::of(content), *content)).collect();
-        // A blob that is there but damaged is replaced: its content is at hand.
-        let missing: Vec<(Digest, &[u8])> = blobs
-            .iter()
-            .filter(|(digest, content)| self.get(**digest, content.len() as u64).is_err())
-            .map(|(digest, content)| (*digest, *content))
-            .collect();
-        self.make_shelves(missing.iter().map(|(digest, _)| *digest)).map_err(self.fail())?;
-        side_by_side(&missing, |(digest, content)| {
-            self.put(*digest, content).map_err(self.fail())
-        })?;
-        // Names too must be on the disk, also those of blobs that were there: whoever is just
-        // writing them may not have come this far.
-        let unsure = self.not_known_durable(&blobs, &missing);
-        let shelves: BTreeSet<String> =
-            unsure.iter().map(|digest| Self::place(*digest).0).collect();
-        let shelves: Vec<String> = shelves.into_iter().collect();
-        side_by_side(&shelves, |shelf| sync_dir(&self.root.join(shelf)).map_err(self.fail()))?;
-        self.durable().extend(unsure);
+        self.local.put_all(&blobs)?;
         crash_point!("blob.put.after");
         Ok(())
     }
 
-    fn durable(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        if durable.len() > MAX_DURABLE {
-            durable.clear();
-        }
-        durable
-    }
-
-    fn not_known_durable(
-        &self,
-        blobs: &BTreeMap<Digest, &[u8]>,
-        written: &[(Digest, &[u8])],
-    ) -> Vec<Digest> {
-        let durable = self.durable();
-        let old = blobs.keys().filter(|digest| !durable.contains(digest)).copied();
-        old.chain(written.iter().map(|(digest, _)| *digest)).collect()
-    }
-
-    fn make_shelves(&self, digests: impl Iterator<Item = Digest>) -> io::Result<()> {
-        let mut made = false;
-        for digest in digests {
-            match self.dir.create_dir(Self::place(digest).0) {
-                Ok(()) => made = true,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if made { sync_dir(&self.root) } else { Ok(()) }
-    }
-
-    fn put(&self, digest: Digest, content: &[u8]) -> io::Result<()> {
-        let (parent, name) = Self::place(digest);
-        let compressed = zstd::bulk::compress(content, LEVEL)?;
-        crash_point!("blob.put.before");
-        let staged = self.staging.write(&compressed, false, true)?;
-        crash_point!("blob.put.inside");
-        let place = Path::new(&parent).join(name);
-        self.staging.dir().rename(&staged, &self.dir, place)
-    }
-
     /// The content of a blob of at most `limit` bytes, checked against its name.
     pub(crate) fn get(&self, digest: Digest, limit: u64) -> Result<Vec<u8>> {
-        let (parent, name) = Self::place(digest);
-        let file = match self.dir.open(Path::new(&parent).join(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(WorkspaceError::MissingBlob { digest });
-            }
-            Err(error) => return Err(WorkspaceError::io(&self.root, error)),
-        };
-        let corrupt = |_| WorkspaceError::CorruptBlob { digest };
-        let mut content = Vec::new();
-        zstd::stream::read::Decoder::new(file)
-            .and_then(|decoder| decoder.take(limit.saturating_add(1)).read_to_end(&mut content))
-            .map_err(corrupt)?;
-        if content.len() as u64 > limit || Digest::of(&content) != digest {
-            return Err(WorkspaceError::CorruptBlob { digest });
-        }
-        Ok(content)
+        self.local.get(digest, limit)
     }
 
     /// The content of a manifest.
     pub(crate) fn get_manifest(&self, digest: Digest) -> Result<Vec<u8>> {
         self.get(digest, MAX_MANIFEST_BYTES)
     }
-}
 
-/// Makes names in a directory durable.
-fn sync_dir(path: &Path) -> io::Result<()> {
-    std::fs::File::open(path)?.sync_all()
-}
-
-/// Does a job for every item on a few threads; the first error is returned.
-fn side_by_side<T: Sync>(items: &[T], job: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    if let [only] = items {
-        return job(only);
+    /// Reads a blob of any kind and checks it.
+    pub(crate) fn verify(&self, digest: Digest) -> Result<()> {
+        self.local.get(digest, MAX_BLOB_BYTES).map(drop)
     }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            job(item)?;
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..items.len().min(WAITERS)).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or(Err(WorkspaceError::CutOff)))
-            .fold(Ok(()), Result::and)
-    })
+
+    /// The blobs of one shelf (the first two digits of a digest), in order of digest.
+    pub(crate) fn shelf(&self, shelf: &str) -> Result<Vec<Stored>> {
+        self.local.shelf(shelf)
+    }
+
+    /// Removes those of the blobs that were stored before `older_than`; returns them.
+    pub(crate) fn remove(&self, digests: &[Digest], older_than: SystemTime) -> Result<Vec<Stored>> {
+        self.local.remove(digests, older_than)
+    }
 }

@@ -14,3 +14,9 @@ pub(crate) const MAX_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Blocking jobs at once. More would only fight for the disk.
 pub(crate) const BLOCKING_JOBS: usize = 8;
+
+/// Most any blob may have, in bytes: components of plugins are the largest.
+pub(crate) const MAX_BLOB_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most blobs one page of the inventory has.
+pub(crate) const INVENTORY_PAGE: usize = 1_000;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::{Author, ManifestDigest, WorkspaceError};
 
-fn blob_file(dir: &Path, digest: gencode_core::digest::Digest) -> PathBuf {
+pub(super) fn blob_file(dir: &Path, digest: gencode_core::digest::Digest) -> PathBuf {
     let text = digest.to_string();
     dir.join("blobs").join(&text[..2]).join(&text[2..])
 }

@@ -3,6 +3,7 @@
 mod blobs;
 mod copies;
 mod escapes;
+mod housekeeping;
 mod merges;
 mod overlays;
 mod trees;

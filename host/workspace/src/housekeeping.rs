@@ -1,0 +1,103 @@
+//! What housekeeping needs of the blob store: what there is, whether it is sound, what is named,
+//! and taking away what nothing names.
+//!
+//! A blob is stored before the row that names it. Whoever removes blobs must therefore leave those
+//! alone that were stored a short while ago: storing a content that is there already makes its
+//! blob young again, so that "stored before" is the whole rule.
+
+use std::{collections::BTreeSet, time::SystemTime};
+
+use gencode_core::digest::Digest;
+
+use crate::{ManifestDigest, Result, Workspaces, limits::INVENTORY_PAGE, local::Stored};
+
+/// One blob of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobInfo {
+    pub digest: Digest,
+    /// Bytes it takes, compressed.
+    pub stored_bytes: u64,
+    /// When it was last stored, or a content that it has already was stored again (to the minute).
+    pub modified: SystemTime,
+}
+
+/// What [`Workspaces::verify_blob`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobHealth {
+    /// Its content is what its name says.
+    Sound,
+    /// The local copy was missing or damaged and was replaced from the remote store.
+    Repaired,
+}
+
+/// What [`Workspaces::remove_blobs`] took away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemovedBlobs {
+    pub digests: BTreeSet<Digest>,
+    /// Bytes they took.
+    pub stored_bytes: u64,
+}
+
+impl Workspaces {
+    /// The next blobs after `after` in order of digest, about a thousand at most; none at the end.
+    /// Nothing is read but names, so that damaged blobs are listed too.
+    pub async fn blob_inventory(&self, after: Option<Digest>) -> Result<Vec<BlobInfo>> {
+        self.run(move |inner| {
+            let first = after.map_or(0, |digest| digest.as_bytes().first().copied().unwrap_or(0));
+            let mut page = Vec::new();
+            for shelf in first..=u8::MAX {
+                let stored = inner.blobs.shelf(&format!("{shelf:02x}"))?;
+                let next =
+                    stored.into_iter().filter(|blob| after.is_none_or(|after| blob.digest > after));
+                page.extend(next.map(BlobInfo::from));
+                if page.len() >= INVENTORY_PAGE {
+                    page.truncate(INVENTORY_PAGE);
+                    break;
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// Reads a blob and compares it with its name. [`crate::WorkspaceError::CorruptBlob`] and
+    /// [`crate::WorkspaceError::MissingBlob`] are the bad news.
+    pub async fn verify_blob(&self, digest: Digest) -> Result<BlobHealth> {
+        self.run(move |inner| inner.blobs.verify(digest).map(|()| BlobHealth::Sound)).await
+    }
+
+    /// Removes those of the blobs that were stored before `older_than`. One that is younger or
+    /// gone already is left out of the answer.
+    ///
+    /// Nothing is asked about who names them: compare with [`Workspaces::referenced_by`] first, and
+    /// choose `older_than` well before the moment the names were collected.
+    pub async fn remove_blobs(
+        &self,
+        digests: &[Digest],
+        older_than: SystemTime,
+    ) -> Result<RemovedBlobs> {
+        let digests = digests.to_vec();
+        self.run(move |inner| {
+            let mut removed = RemovedBlobs::default();
+            for blob in inner.blobs.remove(&digests, older_than)? {
+                removed.digests.insert(blob.digest);
+                removed.stored_bytes = removed.stored_bytes.saturating_add(blob.bytes);
+            }
+            Ok(removed)
+        })
+        .await
+    }
+
+    /// All blobs that a state of a project needs: its manifest and the contents of its files.
+    pub async fn referenced_by(&self, manifest: ManifestDigest) -> Result<BTreeSet<Digest>> {
+        let files = self.manifest(manifest).await?;
+        Ok(files.files().map(|(_, entry)| entry.digest).chain([manifest.0]).collect())
+    }
+}
+
+impl From<Stored> for BlobInfo {
+    fn from(stored: Stored) -> Self {
+        let Stored { digest, bytes, modified } = stored;
+        Self { digest, stored_bytes: bytes, modified }
+    }
+}
