@@ -1,55 +1,35 @@
-//! One try of one step: the view of the project it works on, what it recorded before a crash, and
-//! what it leaves.
+//! One live try of one step: what it recorded before a crash, and who records and tells for it now.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use gencode_core::{
-    digest::Digest,
-    event::EventBody,
-    ledger::LedgerEntry,
-    pipeline::Step,
-    run::{Run, RunKind},
+    digest::Digest, event::EventBody, ledger::LedgerEntry, pipeline::Step, run::Run,
 };
 use gencode_llm::IdempotencyKey;
-use gencode_runtime::{
-    HostCall, HostFailure,
-    types::{Document, HostError, RunContext},
-};
+use gencode_runtime::{HostCall, HostFailure, types::HostError};
 use gencode_store::{JournalEntry, Lease, StoreError};
-use gencode_workspace::{GlobSet, Manifest, ManifestDigest, Overlay, WriteRules};
+use gencode_workspace::ManifestDigest;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Inner, clock::ExternalTime, convert, library::PluginSet};
+use crate::{
+    Inner,
+    clock::ExternalTime,
+    convert,
+    library::PluginSet,
+    pure::fatal,
+    scope::{Beginning, Scope},
+};
 
-/// Shared by the handler and every agent and validator it calls.
+/// A try that this host works on. Shared by the handler and every agent it calls.
 pub(crate) struct Attempt {
     pub(crate) engine: Arc<Inner>,
     pub(crate) lease: Lease,
-    pub(crate) run: Arc<Run>,
-    pub(crate) step: Step,
-    /// From 1.
-    pub(crate) number: u32,
-    pub(crate) plugins: Arc<PluginSet>,
-    /// The project as it was when the step began; the same after a restart.
-    pub(crate) base: Arc<Manifest>,
-    /// The documents that were there when the step began; what steps beside it leave meanwhile is
-    /// not seen, so that a restart sees the same.
-    pub(crate) documents: Vec<Document>,
+    /// What the step sees, and what it has done so far.
+    pub(crate) scope: Scope,
     pub(crate) external: ExternalTime,
-    work: Mutex<Work>,
     recorded: HashMap<String, JournalEntry>,
     /// Handler calls before this one were made before a crash; what they told the user was told.
     replay_before: u64,
-}
-
-/// What the step has done so far. Nothing of it is in the project yet.
-#[derive(Clone)]
-pub(crate) struct Work {
-    pub(crate) overlay: Overlay,
-    pub(crate) documents: Vec<Document>,
 }
 
 /// A recorded call and the one the guest makes now differ: guests must be deterministic.
@@ -112,74 +92,16 @@ impl Attempt {
             began
         };
         documents.retain(|document| began.documents.contains(&document.name));
-        let base = Arc::new(engine.workspaces.manifest(ManifestDigest(began.manifest)).await?);
-        let writes = plugins.handlers.get(&step.handler).map(|handler| &handler.description.writes);
-        let rules = WriteRules {
-            writes: writes
-                .map_or_else(GlobSet::default, |globs| GlobSet::parse(globs).unwrap_or_default()),
-            protected: GlobSet::default(),
-        };
-        let overlay = Overlay::new(Manifest::clone(&base), rules);
-        let work = Work { overlay, documents: Vec::new() };
-        Ok(Self {
-            engine,
-            lease,
+        let beginning = Beginning {
             run,
             step,
             number,
             plugins,
-            base,
+            base: engine.workspaces.manifest(ManifestDigest(began.manifest)).await?,
             documents: documents.into_iter().map(convert::document).collect(),
-            external,
-            work: Mutex::new(work),
-            recorded,
-            replay_before,
-        })
-    }
-
-    /// The context every guest of this step gets.
-    pub(crate) fn context(&self) -> RunContext {
-        RunContext {
-            project_id: self.run.project.to_string(),
-            run_id: self.run.id.to_string(),
-            step_id: self.step.id.clone(),
-            attempt: self.number,
-            request: self.run.request.clone(),
-            provider: self.run.provider.clone(),
-            model: self.run.model.clone(),
-        }
-    }
-
-    /// A document an earlier step left or this one put; the newest of its name.
-    pub(crate) fn document(&self, name: &str) -> Option<Document> {
-        let named = |document: &&Document| document.name == name;
-        let put = self.work().documents.iter().find(named).cloned();
-        put.or_else(|| self.documents.iter().find(named).cloned())
-    }
-
-    /// All documents this step can see, the newest of each name.
-    pub(crate) fn all_documents(&self) -> Vec<Document> {
-        let mut all = self.work().documents.clone();
-        let put = all.len();
-        for document in &self.documents {
-            if !all.iter().take(put).any(|known| known.name == document.name) {
-                all.push(document.clone());
-            }
-        }
-        all
-    }
-
-    /// What the user asked of a refine run; empty elsewhere.
-    pub(crate) fn message(&self) -> String {
-        match &self.run.kind {
-            RunKind::Build => String::new(),
-            RunKind::Refine { message } => message.clone(),
-        }
-    }
-
-    pub(crate) fn work(&self) -> MutexGuard<'_, Work> {
-        // A panic while it was locked leaves whole files and documents: still sound to use.
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        let scope = Scope::new(beginning, Arc::clone(&engine.runtime), engine.workspaces.clone());
+        Ok(Self { engine, lease, scope, external, recorded, replay_before })
     }
 
     /// Tells the user something, once: not again while a crashed try is caught up with.
@@ -189,7 +111,7 @@ impl Attempt {
         }
         self.engine
             .store
-            .append_events(&self.run.project, Some(self.run.id), vec![body])
+            .append_events(&self.scope.run.project, Some(self.scope.run.id), vec![body])
             .await
             .map_err(fatal)?;
         Ok(())
@@ -197,7 +119,10 @@ impl Attempt {
 
     /// Names the call at a position for ever: the same after a crash, and no other call's.
     pub(crate) fn key_of(&self, path: &str) -> IdempotencyKey {
-        IdempotencyKey::new(format!("{}/{}/{}/{path}", self.run.id, self.step.id, self.number))
+        IdempotencyKey::new(format!(
+            "{}/{}/{}/{path}",
+            self.scope.run.id, self.scope.step.id, self.scope.number
+        ))
     }
 
     /// The recorded answer of a call, if it was made before.
@@ -208,7 +133,7 @@ impl Attempt {
     ) -> Result<Option<Result<T, HostError>>, HostFailure> {
         let Some(entry) = self.recorded.get(path) else { return Ok(None) };
         if entry.digest != digest_of(call)? {
-            let (step, path) = (self.step.id.clone(), path.to_owned());
+            let (step, path) = (self.scope.step.id.clone(), path.to_owned());
             return Err(fatal(NonDeterminism { step, path }));
         }
         serde_json::from_value(entry.reply.clone()).map(Some).map_err(fatal)
@@ -223,9 +148,9 @@ impl Attempt {
         ledger: Option<LedgerEntry>,
     ) -> Result<(), HostFailure> {
         let entry = JournalEntry {
-            run: self.run.id,
-            step: self.step.id.clone(),
-            attempt: self.number,
+            run: self.scope.run.id,
+            step: self.scope.step.id.clone(),
+            attempt: self.scope.number,
             path: path.to_owned(),
             digest: digest_of(call)?,
             call: summary_of(call),
@@ -250,10 +175,6 @@ pub(crate) fn summary_of(call: &HostCall) -> serde_json::Value {
         Ok(serde_json::Value::Object(map)) => map.keys().next().cloned().into(),
         _ => serde_json::Value::Null,
     }
-}
-
-pub(crate) fn fatal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HostFailure {
-    HostFailure::Fatal(error.into())
 }
 
 /// Why the host, and not the plugin, could not go on with a step.

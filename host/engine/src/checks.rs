@@ -4,29 +4,26 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use gencode_core::plugin::{Grants, PluginKind};
+use gencode_core::plugin::Grants;
 use gencode_runtime::{
-    Call, CallLimits, Host, HostCall, HostFailure, HostReply, LogLevel,
+    Call, Host, HostCall, HostFailure, HostReply, LogLevel,
     types::{CheckReport, CheckRequest, File, Finding, HostError},
 };
 
-use crate::{attempt::Attempt, guest, library::Validator};
+use crate::{library::Validator, pure, scope::Scope};
 
 /// Validators that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
 /// Checks files as if they were already in the project, and merges the reports in order of
 /// validator id. A validator that breaks is an error finding: what was not checked is not written.
-pub(crate) async fn check(
-    attempt: &Arc<Attempt>,
-    files: Vec<File>,
-) -> Result<CheckReport, HostFailure> {
-    let project = project_with(attempt, &files).await?;
+pub(crate) async fn check(scope: &Scope, files: Vec<File>) -> Result<CheckReport, HostFailure> {
+    let project = project_with(scope, &files).await?;
     let changed: BTreeMap<&str, &File> =
         files.iter().map(|file| (file.path.as_str(), file)).collect();
-    let documents = attempt.all_documents();
+    let documents = scope.all_documents();
     let mut calls = Vec::new();
-    for validator in &attempt.plugins.validators {
+    for validator in &scope.plugins.validators {
         if !changed.keys().any(|path| validator.files.matches(path)) {
             continue;
         }
@@ -41,8 +38,8 @@ pub(crate) async fn check(
             .filter(|document| validator.description.documents.contains(&document.name))
             .cloned()
             .collect();
-        let request = CheckRequest { context: attempt.context(), files, documents };
-        calls.push(run(attempt, validator, request).boxed());
+        let request = CheckRequest { context: scope.context(), files, documents };
+        calls.push(run(scope, validator, request).boxed());
     }
     let reports: Vec<CheckReport> = stream::iter(calls)
         .buffered(SIDE_BY_SIDE)
@@ -66,16 +63,16 @@ pub(crate) async fn check(
 
 /// The project's text files with these laid over them.
 async fn project_with(
-    attempt: &Arc<Attempt>,
+    scope: &Scope,
     files: &[File],
 ) -> Result<BTreeMap<String, File>, HostFailure> {
-    let validators = &attempt.plugins.validators;
+    let validators = &scope.plugins.validators;
     let wanted = move |path: &str| {
         validators
             .iter()
             .any(|validator| validator.description.whole_project && validator.files.matches(path))
     };
-    let texts = guest::texts(attempt, wanted).await?;
+    let texts = pure::texts(scope, wanted).await?;
     let mut project: BTreeMap<String, File> =
         texts.into_iter().map(|file| (file.path.clone(), file)).collect();
     for file in files {
@@ -85,15 +82,14 @@ async fn project_with(
 }
 
 async fn run(
-    attempt: &Arc<Attempt>,
+    scope: &Scope,
     validator: &Validator,
     request: CheckRequest,
 ) -> Result<CheckReport, HostFailure> {
     let manifest = &validator.plugin.manifest;
-    let own = CallLimits::of_kind(PluginKind::Validator);
     let call = Call {
         grants: Grants::default(),
-        limits: own.asked(manifest.limits, &own),
+        limits: Scope::limits(&validator.plugin),
         host: Arc::new(Nothing { plugin: manifest.id.clone() }),
     };
     let broken = |code: &str, why: String| {
@@ -108,7 +104,7 @@ async fn run(
         };
         CheckReport { findings: vec![finding], repaired: Vec::new() }
     };
-    match attempt.engine.runtime.call_validator(&validator.plugin, call, &request).await {
+    match scope.runtime.call_validator(&validator.plugin, call, &request).await {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(fault)) => Ok(broken(&fault.code, fault.message)),
         Err(gencode_runtime::CallError::Host(source)) => Err(HostFailure::Fatal(source)),
@@ -130,7 +126,7 @@ impl Host for Nothing {
     ) -> Result<Result<HostReply, HostError>, HostFailure> {
         // Unreachable by the world's imports; a refusal all the same.
         let message = format!("a validator may not use `{}`", call.capability().as_str());
-        Ok(Err(guest::refused("denied", message)))
+        Ok(Err(pure::refused("denied", message)))
     }
 
     fn log(&self, level: LogLevel, message: &str) {

@@ -1,19 +1,20 @@
 //! One try of one step: call the handler, check what it staged, commit everything or nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use gencode_core::{crash_point, event::EventBody, glob::Globs, plugin::Grants, run::StepStatus};
+use gencode_core::{crash_point, event::EventBody, run::StepStatus};
 use gencode_runtime::{
-    Call, CallError, CallLimits,
-    types::{Fault, File, Finding, Outcome, StepReport, StepRequest},
+    CallError, Host, Plugin,
+    types::{Fault, Outcome, StepReport},
 };
 use gencode_store::{NewCheckpoint, StepCommit, StoreError};
-use gencode_workspace::{Author, Change, ManifestDigest};
+use gencode_workspace::{Author, ManifestDigest};
 
 use crate::{
     attempt::{Attempt, StepFailure},
-    checks, convert,
+    convert,
     guest::Guest,
+    handler,
 };
 
 /// Times a commit is tried again because someone saved files meanwhile.
@@ -29,8 +30,7 @@ pub(crate) enum StepEnd {
 
 /// Runs one try.
 pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEnd, StepFailure> {
-    let deadline = Duration::from_secs(attempt.step.deadline_seconds.into());
-    let fault = match call_handler(&attempt, deadline).await {
+    let fault = match handler::call(&attempt.scope, |plugin| guest(&attempt, plugin)).await {
         Ok(Ok(Outcome::Completed(report))) => match commit(&attempt, report).await? {
             Ok(end) => return Ok(end),
             Err(fault) => fault,
@@ -44,7 +44,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEn
         Err(CallError::Host(source)) => return Err(StepFailure::Call(source)),
         Err(error) => Fault {
             code: format!("plugin-{}", error.code()),
-            message: format!("plugin `{}`: {error}", attempt.step.handler),
+            message: format!("plugin `{}`: {error}", attempt.scope.step.handler),
             retryable: matches!(error, CallError::Busy),
         },
     };
@@ -54,47 +54,15 @@ pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEn
     end(&attempt, status, reason, String::new(), serde_json::Value::Null).await
 }
 
-async fn call_handler(
-    attempt: &Arc<Attempt>,
-    deadline: Duration,
-) -> Result<Result<Outcome, Fault>, CallError> {
-    let Some(handler) = attempt.plugins.handlers.get(&attempt.step.handler) else {
-        return Ok(Err(Fault {
-            code: "no-handler".to_owned(),
-            message: format!("there is no handler `{}`", attempt.step.handler),
-            retryable: false,
-        }));
-    };
-    if let Some(name) =
-        handler.description.needs.iter().find(|name| attempt.document(name).is_none())
-    {
-        return Ok(Err(Fault {
-            code: "missing-document".to_owned(),
-            message: format!("the step needs the document `{name}`, which no step before it left"),
-            retryable: false,
-        }));
-    }
-    let manifest = &handler.plugin.manifest;
-    let own = CallLimits::of_kind(manifest.kind);
-    let mut limits = own.asked(manifest.limits, &own);
-    limits.deadline = limits.deadline.min(deadline);
-    let guest = Guest {
+/// The host of the handler.
+fn guest(attempt: &Arc<Attempt>, plugin: &Arc<Plugin>) -> Arc<dyn Host> {
+    Arc::new(Guest {
         attempt: Arc::clone(attempt),
-        plugin: Arc::clone(&handler.plugin),
+        plugin: Arc::clone(plugin),
         path: String::new(),
         top: None,
         is_retry: false,
-    };
-    let call = Call { grants: Grants::meet(manifest, None), limits, host: Arc::new(guest) };
-    let step = &attempt.step;
-    let request = StepRequest {
-        context: attempt.context(),
-        max_agent_attempts: step.max_agent_attempts,
-        max_output_tokens: step.max_output_tokens,
-        max_output_tokens_retry: step.max_output_tokens_retry,
-        message: attempt.message(),
-    };
-    attempt.engine.runtime.call_handler(&handler.plugin, call, &request).await
+    })
 }
 
 /// Checks and commits. The inner error means: the step's work is not good enough.
@@ -103,39 +71,8 @@ async fn commit(
     report: StepReport,
 ) -> Result<Result<StepEnd, Fault>, StepFailure> {
     crash_point!("step.commit.before");
-    let work = attempt.work().clone();
-    // Whatever the handler checked itself: nothing is written that the validators refuse.
-    let staged: Vec<File> = work
-        .overlay
-        .changes()
-        .iter()
-        .filter_map(|(path, change)| match change {
-            Change::Put { content } => {
-                Some(File { path: path.to_string(), content: content.to_string() })
-            }
-            Change::Remove => None,
-        })
-        .collect();
-    if !staged.is_empty() {
-        let checked = checks::check(attempt, staged).await.map_err(host_failure)?;
-        let errors: Vec<&Finding> =
-            checked.findings.iter().filter(|finding| finding.severity == "error").collect();
-        if let Some(first) = errors.first() {
-            return Ok(Err(Fault {
-                code: "preflight".to_owned(),
-                message: format!(
-                    "{} of the files are not fit to be written; the first: {}:{}: {} [{}]",
-                    errors.len(),
-                    first.path,
-                    first.line,
-                    first.message,
-                    first.code
-                ),
-                retryable: true,
-            }));
-        }
-    }
-    if let Err(fault) = keeps_promises(attempt, &work) {
+    let work = attempt.scope.work().clone();
+    if let Some(fault) = handler::judge(&attempt.scope).await.map_err(host_failure)? {
         return Ok(Err(fault));
     }
     let engine = &attempt.engine;
@@ -145,7 +82,7 @@ async fn commit(
     let stored = serde_json::to_value(Outcome::Completed(report))?;
     for _ in 0..COMMIT_TRIES {
         let mut commit = StepCommit {
-            step: attempt.step.id.clone(),
+            step: attempt.scope.step.id.clone(),
             status: StepStatus::Completed,
             reason: String::new(),
             report: stored.clone(),
@@ -156,10 +93,10 @@ async fn commit(
         let mut applied = None;
         if !work.overlay.is_clean() {
             // Steps that ran side by side, and the user, may have moved the project on meanwhile.
-            let head = engine.newest_checkpoint(&attempt.run.project).await?;
+            let head = engine.newest_checkpoint(&attempt.scope.run.project).await?;
             let from = engine.workspaces.manifest(ManifestDigest(head.manifest)).await?;
             let ours = engine.workspaces.save_overlay(&work.overlay, Author::Run).await?.manifest;
-            let merged = engine.workspaces.merge3(&attempt.base, &ours, &from).await?;
+            let merged = engine.workspaces.merge3(&attempt.scope.base, &ours, &from).await?;
             if !merged.conflicts.is_empty() {
                 return Ok(Err(conflict(&merged.conflicts)));
             }
@@ -167,22 +104,22 @@ async fn commit(
             let checkpoint = crate::new_checkpoint_id();
             commit.checkpoint = Some(NewCheckpoint {
                 id: checkpoint,
-                project: attempt.run.project.clone(),
+                project: attempt.scope.run.project.clone(),
                 parent: Some(head.id),
-                run: Some(attempt.run.id),
-                step: attempt.step.id.clone(),
+                run: Some(attempt.scope.run.id),
+                step: attempt.scope.step.id.clone(),
                 author: gencode_store::CheckpointAuthor::Run,
                 manifest: to.digest.0,
             });
             commit.events.push(EventBody::FilesCommitted {
-                step: attempt.step.id.clone(),
+                step: attempt.scope.step.id.clone(),
                 paths: work.overlay.changed_paths().iter().map(ToString::to_string).collect(),
                 checkpoint,
             });
             applied = Some((from, to.manifest));
         }
         commit.events.push(EventBody::StepFinished {
-            step: attempt.step.id.clone(),
+            step: attempt.scope.step.id.clone(),
             status: StepStatus::Completed,
             reason: String::new(),
             summary: summary.clone(),
@@ -193,7 +130,7 @@ async fn commit(
                 crash_point!("step.commit.after");
                 if let Some((from, to)) = applied {
                     // The truth is stored; the folder follows, now or at the next start.
-                    engine.show_files(&attempt.run.project, &from, &to).await;
+                    engine.show_files(&attempt.scope.run.project, &from, &to).await;
                 }
                 return Ok(Ok(StepEnd::Ended(StepStatus::Completed, String::new())));
             }
@@ -206,25 +143,6 @@ async fn commit(
         message: "the project kept changing while the step was being committed".to_owned(),
         retryable: true,
     }))
-}
-
-/// The files and documents the handler's description promises (domain-rules §2.4).
-fn keeps_promises(attempt: &Attempt, work: &crate::attempt::Work) -> Result<(), Fault> {
-    let Some(handler) = attempt.plugins.handlers.get(&attempt.step.handler) else { return Ok(()) };
-    let paths = work.overlay.list();
-    let broken = |message: String| Fault { code: "promise".to_owned(), message, retryable: true };
-    for pattern in &handler.description.leaves {
-        let globs = Globs::new(&[pattern]);
-        if !paths.iter().any(|path| globs.matches(path.as_str())) {
-            return Err(broken(format!("the step left no file `{pattern}`")));
-        }
-    }
-    for name in &handler.description.produces {
-        if !work.documents.iter().any(|document| document.name == *name) {
-            return Err(broken(format!("the step left no document `{name}`")));
-        }
-    }
-    Ok(())
 }
 
 fn conflict(paths: &[gencode_core::path::WorkspacePath]) -> Fault {
@@ -255,13 +173,13 @@ async fn end(
     report: serde_json::Value,
 ) -> Result<StepEnd, StepFailure> {
     let event = EventBody::StepFinished {
-        step: attempt.step.id.clone(),
+        step: attempt.scope.step.id.clone(),
         status,
         reason: reason.clone(),
         summary,
     };
     let commit = StepCommit {
-        step: attempt.step.id.clone(),
+        step: attempt.scope.step.id.clone(),
         status,
         reason: reason.clone(),
         report,

@@ -15,15 +15,13 @@ use gencode_sandbox::{SandboxError, ServeSpec};
 use serde_json::json;
 
 use crate::{
-    attempt::{Attempt, fatal},
+    attempt::Attempt,
     convert,
-    guest::refused,
+    pure::{Answer, fatal, refused},
 };
 
 /// Longest command, whatever a guest asks for (`wit/sandbox.wit`).
 const MAX_COMMAND: Duration = Duration::from_mins(10);
-
-type Answer = Result<Result<HostReply, HostError>, HostFailure>;
 
 /// Does one sandbox call.
 pub(crate) async fn perform(attempt: &Arc<Attempt>, call: &HostCall) -> Answer {
@@ -123,9 +121,9 @@ async fn tree(attempt: &Arc<Attempt>, name: &str) -> Result<PathBuf, HostFailure
         .engine
         .config
         .trees
-        .join(attempt.run.id.to_string())
-        .join(format!("{}-{name}", attempt.step.id));
-    let view = attempt.work().overlay.clone();
+        .join(attempt.scope.run.id.to_string())
+        .join(format!("{}-{name}", attempt.scope.step.id));
+    let view = attempt.scope.view();
     attempt.engine.workspaces.materialise(&view, &folder).await.map_err(fatal)?;
     Ok(folder)
 }
@@ -150,7 +148,7 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
         if engine.config.start_previews {
             let _outside = attempt.external.enter();
             crash_point!("preview.start.before");
-            match engine.previews.start(attempt.run.project.as_str(), spec).await {
+            match engine.previews.start(attempt.scope.run.project.as_str(), spec).await {
                 Ok(preview) => {
                     crash_point!("preview.start.after");
                     preview_url = preview.url;
@@ -158,13 +156,17 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
                     let body = EventBody::PreviewReady { url: preview_url.clone() };
                     engine
                         .store
-                        .append_events(&attempt.run.project, Some(attempt.run.id), vec![body])
+                        .append_events(
+                            &attempt.scope.run.project,
+                            Some(attempt.scope.run.id),
+                            vec![body],
+                        )
                         .await
                         .map_err(fatal)?;
                 }
                 // The application passed; that it is not shown is worth a line, not a failure.
                 Err(error) => {
-                    tracing::warn!(project = %attempt.run.project, %error, "the preview did not start");
+                    tracing::warn!(project = %attempt.scope.run.project, %error, "the preview did not start");
                 }
             }
         }
@@ -200,8 +202,8 @@ async fn keep(
     folder: PathBuf,
 ) -> Result<ServeSpec, HostFailure> {
     let engine = &attempt.engine;
-    let home = engine.config.previews.join(attempt.run.project.as_str());
-    let place = home.join(format!("{}-{}", attempt.run.id, attempt.number));
+    let home = engine.config.previews.join(attempt.scope.run.project.as_str());
+    let place = home.join(format!("{}-{}", attempt.scope.run.id, attempt.scope.number));
     tokio::fs::create_dir_all(&home).await.map_err(fatal)?;
     if tokio::fs::try_exists(&place).await.map_err(fatal)? {
         tokio::fs::remove_dir_all(&place).await.map_err(fatal)?;
@@ -218,7 +220,7 @@ async fn keep(
         idle_timeout: None,
     };
     let stored = json!(spec);
-    engine.store.put_preview(&attempt.run.project, &stored).await.map_err(fatal)?;
+    engine.store.put_preview(&attempt.scope.run.project, &stored).await.map_err(fatal)?;
     crash_point!("preview.keep.after");
     Ok(spec)
 }
