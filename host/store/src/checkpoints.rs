@@ -7,12 +7,12 @@ use gencode_core::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store, StoreError,
-    connection::{Write, sql},
-    row::Cells,
+    connection::Write,
+    sql::sql,
+    row::Row,
 };
 
 /// Who made a state of the files.
@@ -68,21 +68,20 @@ pub struct Checkpoint {
     pub created_at: Timestamp,
 }
 
-fn checkpoint_of(file: &std::path::Path, row: &SqliteRow) -> Result<Checkpoint> {
-    let cells = Cells::new(file, row);
+fn checkpoint_of(row: &Row) -> Result<Checkpoint> {
     Ok(Checkpoint {
-        id: cells.parsed("id")?,
-        project: cells.parsed("project")?,
-        parent: cells.optional_parsed("parent")?,
-        run: cells.optional_parsed("run")?,
-        step: cells.text("step")?,
-        manifest: cells.parsed("manifest")?,
-        author: cells.word("author", CheckpointAuthor::parse)?,
-        created_at: cells.instant("created_at")?,
+        id: row.parsed("id")?,
+        project: row.parsed("project")?,
+        parent: row.optional_parsed("parent")?,
+        run: row.optional_parsed("run")?,
+        step: row.text("step")?,
+        manifest: row.parsed("manifest")?,
+        author: row.word("author", CheckpointAuthor::parse)?,
+        created_at: row.instant("created_at")?,
     })
 }
 
-const LATEST: &str = "SELECT * FROM checkpoints WHERE project = ?1 ORDER BY n DESC LIMIT 1";
+const LATEST: &str = "SELECT * FROM checkpoints WHERE project = $1 ORDER BY n DESC LIMIT 1";
 
 impl Store {
     /// Records a checkpoint outside a run, with its events.
@@ -103,24 +102,24 @@ impl Store {
     /// The newest checkpoint of a project, if any.
     pub async fn latest_checkpoint(&self, project: &ProjectId) -> Result<Option<Checkpoint>> {
         let row = self.optional(sql(LATEST).bind(project.to_string())).await?;
-        row.map(|row| checkpoint_of(self.file_path(), &row)).transpose()
+        row.map(|row| checkpoint_of(&row)).transpose()
     }
 
     /// A checkpoint.
     pub async fn checkpoint(&self, id: CheckpointId) -> Result<Checkpoint> {
-        let query = sql("SELECT * FROM checkpoints WHERE id = ?1").bind(id.to_string());
+        let query = sql("SELECT * FROM checkpoints WHERE id = $1").bind(id.to_string());
         match self.optional(query).await? {
-            Some(row) => checkpoint_of(self.file_path(), &row),
+            Some(row) => checkpoint_of(&row),
             None => Err(StoreError::NotFound { what: "checkpoint", id: id.to_string() }),
         }
     }
 
     /// Checkpoints of a project, newest first; at most `limit`.
     pub async fn checkpoints(&self, project: &ProjectId, limit: u32) -> Result<Vec<Checkpoint>> {
-        let query = sql("SELECT * FROM checkpoints WHERE project = ?1 ORDER BY n DESC LIMIT ?2")
+        let query = sql("SELECT * FROM checkpoints WHERE project = $1 ORDER BY n DESC LIMIT $2")
             .bind(project.to_string())
             .bind(i64::from(limit));
-        self.all(query).await?.iter().map(|row| checkpoint_of(self.file_path(), row)).collect()
+        self.all(query).await?.iter().map(|row| checkpoint_of(row)).collect()
     }
 }
 
@@ -128,7 +127,7 @@ impl Write {
     pub(crate) async fn insert_checkpoint(&mut self, new: &NewCheckpoint) -> Result<Checkpoint> {
         self.project_status(&new.project).await?;
         let latest = self.optional(sql(LATEST).bind(new.project.to_string())).await?;
-        let latest = latest.map(|row| checkpoint_of(self.file(), &row)).transpose()?;
+        let latest = latest.map(|row| checkpoint_of(&row)).transpose()?;
         let parent = latest.map(|latest| latest.id);
         if parent != new.parent {
             return Err(StoreError::Conflict(format!(
@@ -140,7 +139,7 @@ impl Write {
         self.execute(
             sql("INSERT INTO checkpoints \
                  (id, project, parent, run, step, manifest, author, created_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(new.id.to_string())
             .bind(new.project.to_string())
             .bind(parent.map(|id| id.to_string()))

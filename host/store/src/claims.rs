@@ -10,8 +10,9 @@ use jiff::SignedDuration;
 
 use crate::{
     Result, Store, StoreError,
-    connection::{Write, sql},
-    row::{Cells, to_integer},
+    connection::Write,
+    sql::sql,
+    row::to_integer,
     runs::run_of,
 };
 
@@ -67,16 +68,15 @@ impl Store {
         }
         let mut write = self.write().await?;
         let query = sql("SELECT * FROM runs WHERE status IN ('queued', 'running') \
-                         AND (lease_until IS NULL OR lease_until <= ?1) \
-                         AND (?2 IS NULL OR id = ?2) ORDER BY created_at, id LIMIT 1");
+                         AND (lease_until IS NULL OR lease_until <= $1) \
+                         AND ($2 IS NULL OR id = $2) ORDER BY created_at, id LIMIT 1");
         let (now, only) = (write.now_text(), claim.only.map(|run| run.to_string()));
         let Some(row) = write.optional(query.bind(now).bind(only)).await? else {
             return Ok(None);
         };
-        let found = run_of(self.file_path(), &row)?;
-        let cells = Cells::new(self.file_path(), &row);
-        let epoch = cells.natural("epoch")?.saturating_add(1);
-        let kind = match (found.started_at, cells.optional_text("host")?) {
+        let found = run_of(&row)?;
+        let epoch = row.natural("epoch")?.saturating_add(1);
+        let kind = match (found.started_at, row.optional_text("host")?) {
             (None, _) => ClaimKind::Started,
             (Some(_), Some(_)) => ClaimKind::Recovered,
             (Some(_), None) => ClaimKind::Resumed,
@@ -88,8 +88,8 @@ impl Store {
         write
             .execute(
                 sql(
-                    "UPDATE runs SET status = 'running', host = ?2, epoch = ?3, lease_until = ?4, \
-                     started_at = coalesce(started_at, ?5) WHERE id = ?1",
+                    "UPDATE runs SET status = 'running', host = $2, epoch = $3, lease_until = $4, \
+                     started_at = coalesce(started_at, $5) WHERE id = $1",
                 )
                 .bind(found.id.to_string())
                 .bind(claim.host.to_string())
@@ -116,7 +116,7 @@ impl Store {
         let mut write = self.write().await?;
         write.hold(lease).await?;
         let until = write.lease_end(lease_ms);
-        let query = sql("UPDATE runs SET lease_until = ?2 WHERE id = ?1");
+        let query = sql("UPDATE runs SET lease_until = $2 WHERE id = $1");
         write.execute(query.bind(lease.run.to_string()).bind(until)).await?;
         write.commit().await
     }
@@ -126,7 +126,7 @@ impl Store {
         let mut write = self.write().await?;
         write.hold(lease).await?;
         let query = sql("UPDATE runs SET host = NULL, lease_until = NULL, epoch = epoch + 1 \
-                         WHERE id = ?1");
+                         WHERE id = $1");
         write.execute(query.bind(lease.run.to_string())).await?;
         write.commit().await
     }
@@ -135,7 +135,7 @@ impl Store {
     pub async fn expire_host(&self, host: &HostId) -> Result<u64> {
         let mut write = self.write().await?;
         let query = sql("UPDATE runs SET lease_until = NULL, epoch = epoch + 1 \
-                         WHERE host = ?1 AND status = 'running' AND lease_until IS NOT NULL");
+                         WHERE host = $1 AND status = 'running' AND lease_until IS NOT NULL");
         let count = write.execute(query.bind(host.to_string())).await?;
         write.commit().await?;
         Ok(count)
@@ -151,7 +151,7 @@ impl Store {
         let rows = self.all(query).await?;
         let hosts: Vec<HostId> = rows
             .iter()
-            .map(|row| Cells::new(self.file_path(), row).parsed("host"))
+            .map(|row| row.parsed("host"))
             .collect::<Result<_>>()?;
         let dead: Vec<HostId> = hosts.into_iter().filter(|host| !alive(host)).collect();
         let mut count = 0;
@@ -171,11 +171,12 @@ impl Write {
     /// The check before every write of an owner. Returns the run's project.
     pub(crate) async fn hold(&mut self, lease: &Lease) -> Result<ProjectId> {
         let query = sql("SELECT project FROM runs \
-                         WHERE id = ?1 AND host = ?2 AND epoch = ?3 AND status = 'running'")
+                         WHERE id = $1 AND host = $2 AND epoch = $3 AND status = 'running'")
         .bind(lease.run.to_string())
         .bind(lease.host.to_string())
-        .bind(to_integer(lease.epoch));
+        .bind(to_integer(lease.epoch))
+        .locking();
         let row = self.optional(query).await?.ok_or(StoreError::LeaseLost(lease.run))?;
-        Cells::new(self.file(), &row).parsed("project")
+        row.parsed("project")
     }
 }

@@ -8,7 +8,7 @@ use gencode_core::{
 use serde_json::Value;
 
 use crate::{
-    Document, Lease, NewCheckpoint, Result, Store, StoreError, connection::sql, row::to_json,
+    Document, Lease, NewCheckpoint, Result, Store, StoreError, sql::sql, row::to_json,
     steps::illegal,
 };
 
@@ -39,12 +39,12 @@ impl Store {
         if !from.may_become(commit.status) || commit.status == StepStatus::Running {
             return Err(illegal(from, commit.status));
         }
-        let report = to_json(write.file(), &commit.report)?;
+        let report = to_json(&commit.report)?;
         let finished = commit.status.is_final().then(|| write.now_text());
         write
             .execute(
-                sql("UPDATE steps SET status = ?3, reason = ?4, report = ?5, finished_at = ?6 \
-                     WHERE run = ?1 AND step = ?2 AND status = ?7")
+                sql("UPDATE steps SET status = $3, reason = $4, report = $5, finished_at = $6 \
+                     WHERE run = $1 AND step = $2 AND status = $7")
                 .bind(lease.run.to_string())
                 .bind(commit.step.clone())
                 .bind(commit.status.as_str())

@@ -1,63 +1,91 @@
 //! Reading and writing with errors sorted and hints sent.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use gencode_core::{id::ProjectId, time};
 use jiff::Timestamp;
-use sqlx::{
-    Sqlite, Transaction,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
+use sqlx::{Postgres, Transaction};
+
+use crate::{
+    Result, Store, StoreError, events::EventHint, lane::Turn, open::Engine, row::Row, sql::{Sql, sql},
 };
 
-use crate::{Result, Store, StoreError, events::EventHint, row::Cells};
-
-pub(crate) type Sql = Query<'static, Sqlite, SqliteArguments>;
-
-/// A statement with its parameters to be bound.
-pub(crate) fn sql(text: &'static str) -> Sql {
-    sqlx::query(text)
-}
+const NOW: &str = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', \
+                   'YYYY-MM-DD\"T\"HH24:MI:SS.US') || '+00:00' AS now";
 
 impl Store {
-    pub(crate) fn fail(&self) -> impl Fn(sqlx::Error) -> StoreError {
-        |error| StoreError::of(&self.inner.file, error)
-    }
-
     /// The first row, if any.
-    pub(crate) async fn optional(&self, query: Sql) -> Result<Option<SqliteRow>> {
-        query.fetch_optional(&self.inner.readers).await.map_err(self.fail())
+    pub(crate) async fn optional(&self, query: Sql) -> Result<Option<Row>> {
+        let name = &self.inner.name;
+        match &self.inner.engine {
+            Engine::Sqlite { readers, .. } => {
+                let row = query.sqlite().fetch_optional(readers).await;
+                row.map(|row| row.map(|row| Row::sqlite(name, row)))
+            }
+            Engine::Postgres(pool) => {
+                let row = query.postgres().fetch_optional(pool).await;
+                row.map(|row| row.map(|row| Row::postgres(name, row)))
+            }
+        }
+        .map_err(|error| StoreError::of(name, error))
     }
 
     /// All rows. Only for queries that are limited by nature or by a `LIMIT`.
-    pub(crate) async fn all(&self, query: Sql) -> Result<Vec<SqliteRow>> {
-        query.fetch_all(&self.inner.readers).await.map_err(self.fail())
+    pub(crate) async fn all(&self, query: Sql) -> Result<Vec<Row>> {
+        let name = &self.inner.name;
+        match &self.inner.engine {
+            Engine::Sqlite { readers, .. } => {
+                let rows = query.sqlite().fetch_all(readers).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row::sqlite(name, row)).collect())
+            }
+            Engine::Postgres(pool) => {
+                let rows = query.postgres().fetch_all(pool).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row::postgres(name, row)).collect())
+            }
+        }
+        .map_err(|error| StoreError::of(name, error))
     }
 
     /// Begins a write. Dropping it undoes it.
     pub(crate) async fn write(&self) -> Result<Write> {
-        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.map_err(self.fail())?;
-        // Milliseconds padded to the microseconds of the stored form.
-        let row = sql("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00' AS now")
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(self.fail())?;
-        let now = Cells::new(&self.inner.file, &row).instant("now")?;
-        Ok(Write { tx, now, store: self.clone(), hints: Vec::new() })
+        let (tx, now) = match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => {
+                let (turn, now) = writer.begin().await?;
+                (Tx::Sqlite(turn), Some(now))
+            }
+            Engine::Postgres(pool) => {
+                let tx = pool.begin().await;
+                let tx = tx.map_err(|error| StoreError::of(&self.inner.name, error))?;
+                (Tx::Postgres(tx), None)
+            }
+        };
+        let epoch = Timestamp::UNIX_EPOCH;
+        let mut write =
+            Write { tx, now: now.unwrap_or(epoch), store: self.clone(), hints: Vec::new() };
+        if now.is_none() {
+            let row = write.optional(sql(NOW)).await?;
+            write.now = row.ok_or_else(|| self.damaged("it does not know the time"))?.instant("now")?;
+        }
+        Ok(write)
     }
 
-    pub(crate) fn file_path(&self) -> &Path {
-        &self.inner.file
+    pub(crate) fn damaged(&self, detail: &str) -> StoreError {
+        StoreError::damaged(&self.inner.name, detail)
     }
 }
 
 /// A write in progress.
 pub(crate) struct Write {
-    tx: Transaction<'static, Sqlite>,
+    tx: Tx,
     /// The database's clock when the write began.
     pub(crate) now: Timestamp,
     store: Store,
     hints: Vec<EventHint>,
+}
+
+enum Tx {
+    Sqlite(Turn),
+    Postgres(Transaction<'static, Postgres>),
 }
 
 impl Write {
@@ -66,22 +94,44 @@ impl Write {
         time::iso(self.now)
     }
 
-    pub(crate) fn file(&self) -> &Path {
-        self.store.file_path()
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.store.inner.name)
     }
 
     /// Runs a statement and says how many rows it touched.
     pub(crate) async fn execute(&mut self, query: Sql) -> Result<u64> {
-        let done = query.execute(&mut *self.tx).await;
-        done.map(|done| done.rows_affected()).map_err(self.store.fail())
+        if query.has_nul() {
+            return Err(StoreError::Nul);
+        }
+        let name = self.name();
+        match &mut self.tx {
+            Tx::Sqlite(turn) => match query.sqlite().execute(turn.connection()?).await {
+                Ok(done) => Ok(done.rows_affected()),
+                Err(error) => Err(turn.failed(StoreError::of(&name, error))),
+            },
+            Tx::Postgres(tx) => match query.postgres().execute(&mut **tx).await {
+                Ok(done) => Ok(done.rows_affected()),
+                Err(error) => Err(StoreError::of(&name, error)),
+            },
+        }
     }
 
-    pub(crate) async fn optional(&mut self, query: Sql) -> Result<Option<SqliteRow>> {
-        query.fetch_optional(&mut *self.tx).await.map_err(self.store.fail())
+    pub(crate) async fn optional(&mut self, query: Sql) -> Result<Option<Row>> {
+        Ok(self.all(query).await?.into_iter().next())
     }
 
-    pub(crate) async fn all(&mut self, query: Sql) -> Result<Vec<SqliteRow>> {
-        query.fetch_all(&mut *self.tx).await.map_err(self.store.fail())
+    pub(crate) async fn all(&mut self, query: Sql) -> Result<Vec<Row>> {
+        let name = self.name();
+        match &mut self.tx {
+            Tx::Sqlite(turn) => match query.sqlite().fetch_all(turn.connection()?).await {
+                Ok(rows) => Ok(rows.into_iter().map(|row| Row::sqlite(&name, row)).collect()),
+                Err(error) => Err(turn.failed(StoreError::of(&name, error))),
+            },
+            Tx::Postgres(tx) => match query.postgres().fetch_all(&mut **tx).await {
+                Ok(rows) => Ok(rows.into_iter().map(|row| Row::postgres(&name, row)).collect()),
+                Err(error) => Err(StoreError::of(&name, error)),
+            },
+        }
     }
 
     /// Tells listeners about an event once the write is done.
@@ -91,8 +141,16 @@ impl Write {
 
     /// Makes the write durable, then tells the listeners.
     pub(crate) async fn commit(self) -> Result<()> {
-        self.tx.commit().await.map_err(self.store.fail())?;
+        let name = self.name();
+        match self.tx {
+            Tx::Sqlite(turn) => turn.commit().await?,
+            Tx::Postgres(tx) => tx.commit().await.map_err(|error| StoreError::of(&name, error))?,
+        }
         for hint in self.hints {
+            if let Some(abroad) = &self.store.inner.abroad {
+                // A full queue loses a hint, not an event.
+                let _queued = abroad.try_send(hint.clone());
+            }
             // Nobody listening is fine.
             let _listeners = self.store.inner.hints.send(hint);
         }

@@ -2,12 +2,12 @@
 
 use gencode_core::id::{ProjectId, RunId};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store, StoreError,
-    connection::{Write, sql},
-    row::Cells,
+    connection::Write,
+    sql::sql,
+    row::Row,
 };
 
 /// A named text, for example the contract.
@@ -18,30 +18,29 @@ pub struct Document {
     pub content: String,
 }
 
-fn document_of(store: &Store, row: &SqliteRow) -> Result<Document> {
-    let cells = Cells::new(store.file_path(), row);
+fn document_of(row: &Row) -> Result<Document> {
     Ok(Document {
-        name: cells.text("name")?,
-        media_type: cells.text("media_type")?,
-        content: cells.text("content")?,
+        name: row.text("name")?,
+        media_type: row.text("media_type")?,
+        content: row.text("content")?,
     })
 }
 
 impl Store {
     /// A document of a run.
     pub async fn document(&self, run: RunId, name: &str) -> Result<Document> {
-        let query = sql("SELECT * FROM documents WHERE run = ?1 AND name = ?2");
+        let query = sql("SELECT * FROM documents WHERE run = $1 AND name = $2");
         match self.optional(query.bind(run.to_string()).bind(name.to_owned())).await? {
-            Some(row) => document_of(self, &row),
+            Some(row) => document_of(&row),
             None => Err(StoreError::NotFound { what: "document", id: name.to_owned() }),
         }
     }
 
     /// All documents of a run, by name.
     pub async fn documents(&self, run: RunId) -> Result<Vec<Document>> {
-        let query = sql("SELECT * FROM documents WHERE run = ?1 ORDER BY name");
+        let query = sql("SELECT * FROM documents WHERE run = $1 ORDER BY name");
         let rows = self.all(query.bind(run.to_string())).await?;
-        rows.iter().map(|row| document_of(self, row)).collect()
+        rows.iter().map(|row| document_of(row)).collect()
     }
 
     /// The newest document of each name over all runs of a project, by name.
@@ -51,10 +50,10 @@ impl Store {
                              PARTITION BY document.name \
                              ORDER BY document.at DESC, run.created_at DESC, run.id DESC) AS age \
                            FROM documents AS document JOIN runs AS run ON run.id = document.run \
-                           WHERE run.project = ?1) \
+                           WHERE run.project = $1) AS aged \
                          WHERE age = 1 ORDER BY name");
         let rows = self.all(query.bind(project.to_string())).await?;
-        rows.iter().map(|row| document_of(self, row)).collect()
+        rows.iter().map(|row| document_of(row)).collect()
     }
 }
 
@@ -68,7 +67,7 @@ impl Write {
         let now = self.now_text();
         self.execute(
             sql("INSERT INTO documents (run, name, step, media_type, content, at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                 VALUES ($1, $2, $3, $4, $5, $6) \
                  ON CONFLICT (run, name) DO UPDATE SET step = excluded.step, \
                  media_type = excluded.media_type, content = excluded.content, at = excluded.at")
             .bind(run.to_string())

@@ -8,9 +8,10 @@ use tokio::sync::broadcast;
 
 use crate::{
     Result, Store,
-    connection::{Write, sql},
+    connection::Write,
+    sql::sql,
     projects::no_project,
-    row::{Cells, to_integer, to_json},
+    row::{to_integer, to_json},
 };
 
 const MAX_PAGE: u32 = 1000;
@@ -49,8 +50,8 @@ impl Store {
     ) -> Result<Vec<Event>> {
         let rows = self
             .all(
-                sql("SELECT seq, at, run, body FROM events WHERE project = ?1 AND seq > ?2 \
-                     ORDER BY seq LIMIT ?3")
+                sql("SELECT seq, at, run, body FROM events WHERE project = $1 AND seq > $2 \
+                     ORDER BY seq LIMIT $3")
                 .bind(project.to_string())
                 .bind(to_integer(seq))
                 .bind(i64::from(limit.min(MAX_PAGE))),
@@ -58,13 +59,12 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| {
-                let cells = Cells::new(self.file_path(), row);
                 Ok(Event {
                     project: project.clone(),
-                    seq: cells.natural("seq")?,
-                    at: cells.instant("at")?,
-                    run: cells.optional_parsed("run")?,
-                    body: cells.json("body")?,
+                    seq: row.natural("seq")?,
+                    at: row.instant("at")?,
+                    run: row.optional_parsed("run")?,
+                    body: row.json("body")?,
                 })
             })
             .collect()
@@ -72,9 +72,9 @@ impl Store {
 
     /// Number of the newest event; 0 when there is none.
     pub async fn last_seq(&self, project: &ProjectId) -> Result<u64> {
-        let query = sql("SELECT last_seq FROM projects WHERE id = ?1").bind(project.to_string());
+        let query = sql("SELECT last_seq FROM projects WHERE id = $1").bind(project.to_string());
         let row = self.optional(query).await?.ok_or_else(|| no_project(project))?;
-        Cells::new(self.file_path(), &row).natural("last_seq")
+        row.natural("last_seq")
     }
 
     /// Hints of all projects. A listener that lags gets `Lagged` and reads what it missed.
@@ -93,19 +93,19 @@ impl Write {
     ) -> Result<Vec<Event>> {
         let count = to_integer(bodies.len() as u64);
         let now = self.now_text();
-        let query = sql("UPDATE projects SET last_seq = last_seq + ?2, modified_at = ?3 \
-                         WHERE id = ?1 RETURNING last_seq")
+        let query = sql("UPDATE projects SET last_seq = last_seq + $2, modified_at = $3 \
+                         WHERE id = $1 RETURNING last_seq")
         .bind(project.to_string())
         .bind(count)
         .bind(now.clone());
         let row = self.optional(query).await?.ok_or_else(|| no_project(project))?;
-        let last = Cells::new(self.file(), &row).natural("last_seq")?;
+        let last = row.natural("last_seq")?;
         let first = last.saturating_sub(bodies.len() as u64).saturating_add(1);
         let mut events = Vec::with_capacity(bodies.len());
         for (seq, body) in (first..).zip(bodies) {
-            let json = to_json(self.file(), &body)?;
+            let json = to_json(&body)?;
             self.execute(
-                sql("INSERT INTO events (project, seq, at, run, body) VALUES (?1, ?2, ?3, ?4, ?5)")
+                sql("INSERT INTO events (project, seq, at, run, body) VALUES ($1, $2, $3, $4, $5)")
                     .bind(project.to_string())
                     .bind(to_integer(seq))
                     .bind(now.clone())

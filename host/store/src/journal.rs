@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::{
     Lease, Result, Store, StoreError,
-    connection::{Write, sql},
-    row::{Cells, to_json},
+    connection::Write,
+    sql::sql,
+    row::to_json,
 };
 
 /// One finished host call.
@@ -54,7 +55,7 @@ impl Store {
         let rows = self
             .all(
                 sql("SELECT path, digest, call, reply FROM journal \
-                     WHERE run = ?1 AND step = ?2 AND attempt = ?3 ORDER BY path")
+                     WHERE run = $1 AND step = $2 AND attempt = $3 ORDER BY path")
                 .bind(run.to_string())
                 .bind(step.to_owned())
                 .bind(i64::from(attempt)),
@@ -62,15 +63,14 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| {
-                let cells = Cells::new(self.file_path(), row);
                 Ok(JournalEntry {
                     run,
                     step: step.to_owned(),
                     attempt,
-                    path: cells.text("path")?,
-                    digest: cells.parsed("digest")?,
-                    call: cells.json("call")?,
-                    reply: cells.json("reply")?,
+                    path: row.text("path")?,
+                    digest: row.parsed("digest")?,
+                    call: row.json("call")?,
+                    reply: row.json("reply")?,
                     ledger: None,
                 })
             })
@@ -81,7 +81,7 @@ impl Store {
 impl Write {
     pub(crate) async fn insert_journal(&mut self, entry: &JournalEntry) -> Result<()> {
         let taken = sql("SELECT 1 FROM journal \
-                         WHERE run = ?1 AND step = ?2 AND attempt = ?3 AND path = ?4")
+                         WHERE run = $1 AND step = $2 AND attempt = $3 AND path = $4")
         .bind(entry.run.to_string())
         .bind(entry.step.clone())
         .bind(i64::from(entry.attempt))
@@ -92,15 +92,15 @@ impl Write {
                 entry.path, entry.step
             )));
         }
-        let call = to_json(self.file(), &entry.call)?;
-        let reply = to_json(self.file(), &entry.reply)?;
+        let call = to_json(&entry.call)?;
+        let reply = to_json(&entry.reply)?;
         let now = self.now_text();
         // Only for the try that is going on: an answer that no replay would read is a mistake.
         let added = self
             .execute(
                 sql("INSERT INTO journal (run, step, attempt, path, digest, call, reply, at) \
-                     SELECT run, step, attempt, ?4, ?5, ?6, ?7, ?8 FROM steps \
-                     WHERE run = ?1 AND step = ?2 AND attempt = ?3 AND status = 'running'")
+                     SELECT run, step, attempt, $4, $5, $6, $7, $8 FROM steps \
+                     WHERE run = $1 AND step = $2 AND attempt = $3 AND status = 'running'")
                 .bind(entry.run.to_string())
                 .bind(entry.step.clone())
                 .bind(i64::from(entry.attempt))

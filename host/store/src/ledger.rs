@@ -9,12 +9,12 @@ use gencode_core::{
 };
 use rust_decimal::Decimal;
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store,
-    connection::{Write, sql},
-    row::{Cells, to_integer},
+    connection::Write,
+    sql::sql,
+    row::{Row, to_integer},
 };
 
 const PAGE: u32 = 1000;
@@ -62,22 +62,21 @@ impl Totals {
     }
 }
 
-fn row_of(store: &Store, row: &SqliteRow) -> Result<LedgerRow> {
-    let cells = Cells::new(store.file_path(), row);
+fn row_of(row: &Row) -> Result<LedgerRow> {
     let entry = LedgerEntry {
-        run: cells.parsed("run")?,
-        step: cells.text("step")?,
-        agent: cells.text("agent")?,
-        task: cells.text("task")?,
-        provider: cells.text("provider")?,
-        model: cells.text("model")?,
-        input_tokens: cells.natural("input_tokens")?,
-        output_tokens: cells.natural("output_tokens")?,
-        cost_usd: cells.parsed("cost_usd")?,
-        is_retry: cells.flag("is_retry")?,
-        at: cells.instant("at")?,
+        run: row.parsed("run")?,
+        step: row.text("step")?,
+        agent: row.text("agent")?,
+        task: row.text("task")?,
+        provider: row.text("provider")?,
+        model: row.text("model")?,
+        input_tokens: row.natural("input_tokens")?,
+        output_tokens: row.natural("output_tokens")?,
+        cost_usd: row.parsed("cost_usd")?,
+        is_retry: row.flag("is_retry")?,
+        at: row.instant("at")?,
     };
-    Ok(LedgerRow { n: cells.natural("n")?, entry })
+    Ok(LedgerRow { n: row.natural("n")?, entry })
 }
 
 impl Store {
@@ -89,17 +88,17 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<LedgerRow>> {
-        let query = sql("SELECT * FROM ledger WHERE project = ?1 AND n > ?2 ORDER BY n LIMIT ?3")
+        let query = sql("SELECT * FROM ledger WHERE project = $1 AND n > $2 ORDER BY n LIMIT $3")
             .bind(project.to_string())
             .bind(to_integer(after))
             .bind(i64::from(limit.min(PAGE)));
-        self.all(query).await?.iter().map(|row| row_of(self, row)).collect()
+        self.all(query).await?.iter().map(|row| row_of(row)).collect()
     }
 
     /// Calls of a run, in the order they were booked.
     pub async fn ledger_of_run(&self, run: RunId) -> Result<Vec<LedgerEntry>> {
-        let query = sql("SELECT * FROM ledger WHERE run = ?1 ORDER BY n").bind(run.to_string());
-        self.all(query).await?.iter().map(|row| Ok(row_of(self, row)?.entry)).collect()
+        let query = sql("SELECT * FROM ledger WHERE run = $1 ORDER BY n").bind(run.to_string());
+        self.all(query).await?.iter().map(|row| Ok(row_of(row)?.entry)).collect()
     }
 
     /// Sums over a run.
@@ -137,7 +136,7 @@ impl Write {
         self.execute(
             sql("INSERT INTO ledger (project, run, step, agent, task, provider, model, \
                  input_tokens, output_tokens, cost_usd, is_retry, at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
             .bind(project.to_string())
             .bind(entry.run.to_string())
             .bind(entry.step.clone())

@@ -1,9 +1,11 @@
-//! What the host remembers, in one database. The only crate that knows SQL.
+//! What the host remembers, in one database: an SQLite file or PostgreSQL. The only crate that knows SQL.
 //!
 //! **Invariants:**
 //! - no `sqlx` type leaves this crate;
-//! - every write is one `BEGIN IMMEDIATE` transaction on the one writer connection, so a write is
-//!   done as a whole or not at all, and a write based on a read inside it is never stale;
+//! - a write is done as a whole or not at all, and a write based on a read inside it is never
+//!   stale: SQLite has one writer (`lane.rs`), on PostgreSQL the rows that are read stay locked,
+//!   first the run, then its project;
+//! - a statement reads the same on SQLite and PostgreSQL (`sql.rs`), and so do its values;
 //! - instants (and so leases) come from the database's clock, never from a host's;
 //! - every write of a run's owner names its [`Lease`] and is refused once the epoch moved.
 
@@ -15,16 +17,21 @@ mod documents;
 mod error;
 mod events;
 mod journal;
+mod lane;
 mod ledger;
+mod location;
 mod memory;
 mod open;
 mod pauses;
 mod plugins;
+mod postgres;
 mod previews;
 mod projects;
 mod row;
 mod runs;
 mod settings;
+mod sql;
+mod sqlite;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -36,6 +43,7 @@ pub use documents::Document;
 pub use error::{StartError, StoreError};
 pub use events::EventHint;
 pub use journal::JournalEntry;
+pub use location::{Location, Server};
 pub use ledger::{LedgerRow, Total, Totals};
 pub use memory::{MAX_MEMORY_KEYS, MAX_MEMORY_VALUE_BYTES};
 pub use open::Store;

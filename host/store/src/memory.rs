@@ -2,7 +2,7 @@
 
 use gencode_core::id::ProjectId;
 
-use crate::{Result, Store, StoreError, connection::sql, row::Cells};
+use crate::{Result, Store, StoreError, sql::sql};
 
 /// Most a value may have, in bytes.
 pub const MAX_MEMORY_VALUE_BYTES: u64 = 64 * 1024;
@@ -21,12 +21,12 @@ impl Store {
         plugin: &str,
         key: &str,
     ) -> Result<Option<String>> {
-        let query = sql("SELECT value FROM memory WHERE project = ?1 AND plugin = ?2 AND key = ?3")
+        let query = sql("SELECT value FROM memory WHERE project = $1 AND plugin = $2 AND key = $3")
             .bind(project.to_string())
             .bind(plugin.to_owned())
             .bind(key.to_owned());
         let row = self.optional(query).await?;
-        row.map(|row| Cells::new(self.file_path(), &row).text("value")).transpose()
+        row.map(|row| row.text("value")).transpose()
     }
 
     /// Keeps a plugin's note. [`StoreError::TooLarge`] beyond the limits.
@@ -47,12 +47,12 @@ impl Store {
         let mut write = self.write().await?;
         write.project_status(project).await?;
         let count = sql("SELECT count(*) AS others FROM memory \
-                         WHERE project = ?1 AND plugin = ?2 AND key <> ?3")
+                         WHERE project = $1 AND plugin = $2 AND key <> $3")
         .bind(project.to_string())
         .bind(plugin.to_owned())
         .bind(key.to_owned());
         if let Some(row) = write.optional(count).await?
-            && Cells::new(self.file_path(), &row).natural("others")? >= MAX_MEMORY_KEYS
+            && row.natural("others")? >= MAX_MEMORY_KEYS
         {
             return Err(StoreError::TooLarge {
                 what: "the number of keys",
@@ -61,7 +61,7 @@ impl Store {
         }
         write
             .execute(
-                sql("INSERT INTO memory (project, plugin, key, value) VALUES (?1, ?2, ?3, ?4) \
+                sql("INSERT INTO memory (project, plugin, key, value) VALUES ($1, $2, $3, $4) \
                      ON CONFLICT (project, plugin, key) DO UPDATE SET value = excluded.value")
                 .bind(project.to_string())
                 .bind(plugin.to_owned())

@@ -9,12 +9,12 @@ use gencode_core::{
 };
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     JournalEntry, Lease, Result, Store, StoreError,
-    connection::{Write, sql},
-    row::{Cells, to_json},
+    connection::Write,
+    sql::sql,
+    row::{Row, to_json},
 };
 
 /// A question to the user: a host call whose reply is not known yet.
@@ -44,21 +44,20 @@ pub struct Pause {
     pub events: Vec<EventBody>,
 }
 
-fn question_of(store: &Store, row: &SqliteRow) -> Result<Question> {
-    let cells = Cells::new(store.file_path(), row);
+fn question_of(row: &Row) -> Result<Question> {
     Ok(Question {
-        step: cells.text("step")?,
-        attempt: cells.small("attempt")?,
-        path: cells.text("path")?,
-        digest: cells.parsed("digest")?,
-        call: cells.json("call")?,
-        text: cells.text("text")?,
-        options: cells.json("options")?,
-        default: cells.text("default_answer")?,
+        step: row.text("step")?,
+        attempt: row.small("attempt")?,
+        path: row.text("path")?,
+        digest: row.parsed("digest")?,
+        call: row.json("call")?,
+        text: row.text("text")?,
+        options: row.json("options")?,
+        default: row.text("default_answer")?,
     })
 }
 
-const QUESTION: &str = "SELECT * FROM questions WHERE run = ?1";
+const QUESTION: &str = "SELECT * FROM questions WHERE run = $1";
 
 impl Store {
     /// Puts a run to sleep. Its owner loses it; steps that were running stay so, with their journal.
@@ -67,9 +66,9 @@ impl Store {
         let project = write.hold(lease).await?;
         write
             .execute(
-                sql("UPDATE runs SET status = 'paused', reason = ?2, resume_at = ?3, \
+                sql("UPDATE runs SET status = 'paused', reason = $2, resume_at = $3, \
                      host = NULL, lease_until = NULL, epoch = epoch + 1 \
-                     WHERE id = ?1 AND status = 'running'")
+                     WHERE id = $1 AND status = 'running'")
                 .bind(lease.run.to_string())
                 .bind(pause.reason.clone())
                 .bind(pause.resume_at.map(time::iso)),
@@ -85,19 +84,19 @@ impl Store {
     /// What the run waits to be told, if anything.
     pub async fn question(&self, run: RunId) -> Result<Option<Question>> {
         let row = self.optional(sql(QUESTION).bind(run.to_string())).await?;
-        row.map(|row| question_of(self, &row)).transpose()
+        row.map(|row| question_of(&row)).transpose()
     }
 
     /// Answers the open question of a paused run: `reply` becomes the journal's reply of the call
     /// that asked, and the run can be claimed again.
     pub async fn answer_run(&self, id: RunId, reply: Value, events: Vec<EventBody>) -> Result<Run> {
         let mut write = self.write().await?;
+        write.run(id).await?;
         let row = write.optional(sql(QUESTION).bind(id.to_string())).await?;
         let Some(row) = row else {
-            write.run(id).await?;
             return Err(StoreError::Conflict(format!("run {id} has no open question")));
         };
-        let question = question_of(self, &row)?;
+        let question = question_of(&row)?;
         write
             .insert_journal(&JournalEntry {
                 run: id,
@@ -110,7 +109,7 @@ impl Store {
                 ledger: None,
             })
             .await?;
-        write.execute(sql("DELETE FROM questions WHERE run = ?1").bind(id.to_string())).await?;
+        write.execute(sql("DELETE FROM questions WHERE run = $1").bind(id.to_string())).await?;
         let run = write.wake(id, events).await?;
         write.commit().await?;
         Ok(run)
@@ -119,6 +118,7 @@ impl Store {
     /// Lets a paused run go on. [`StoreError::Conflict`] when it waits for an answer instead.
     pub async fn resume_run(&self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
         let mut write = self.write().await?;
+        write.run(id).await?;
         if write.optional(sql(QUESTION).bind(id.to_string())).await?.is_some() {
             return Err(StoreError::Conflict(format!("run {id} waits for an answer")));
         }
@@ -136,14 +136,14 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut write = self.write().await?;
-        let query = sql("SELECT id FROM runs WHERE status = 'paused' AND resume_at <= ?1 \
+        let query = sql("SELECT id FROM runs WHERE status = 'paused' AND resume_at <= $1 \
                          AND NOT EXISTS (SELECT 1 FROM questions WHERE run = runs.id) \
                          ORDER BY created_at, id LIMIT 100");
         let now = write.now_text();
         let rows = write.all(query.bind(now)).await?;
         let ids: Vec<RunId> = rows
             .iter()
-            .map(|row| Cells::new(self.file_path(), row).parsed("id"))
+            .map(|row| row.parsed("id"))
             .collect::<Result<_>>()?;
         for id in &ids {
             let message = "The wait is over.".to_owned();
@@ -156,13 +156,13 @@ impl Store {
 
 impl Write {
     async fn insert_question(&mut self, run: RunId, question: &Question) -> Result<()> {
-        let call = to_json(self.file(), &question.call)?;
-        let options = to_json(self.file(), &question.options)?;
+        let call = to_json(&question.call)?;
+        let options = to_json(&question.options)?;
         let now = self.now_text();
         self.execute(
             sql("INSERT INTO questions \
                  (run, step, attempt, path, digest, call, text, options, default_answer, at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
             .bind(run.to_string())
             .bind(question.step.clone())
             .bind(i64::from(question.attempt))
@@ -189,7 +189,7 @@ impl Write {
         }
         self.execute(
             sql("UPDATE runs SET status = 'running', reason = '', resume_at = NULL \
-                 WHERE id = ?1 AND status = 'paused'")
+                 WHERE id = $1 AND status = 'paused'")
             .bind(id.to_string()),
         )
         .await?;

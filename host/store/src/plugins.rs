@@ -2,9 +2,8 @@
 
 use gencode_core::digest::Digest;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
-use crate::{Result, Store, connection::sql, row::Cells};
+use crate::{Result, Store, sql::sql, row::Row};
 
 /// A component that was added once. Never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,14 +17,13 @@ pub struct PluginRecord {
     pub added_at: Timestamp,
 }
 
-fn plugin_of(store: &Store, row: &SqliteRow) -> Result<PluginRecord> {
-    let cells = Cells::new(store.file_path(), row);
+fn plugin_of(row: &Row) -> Result<PluginRecord> {
     Ok(PluginRecord {
-        digest: cells.parsed("digest")?,
-        id: cells.text("id")?,
-        version: cells.text("version")?,
-        manifest: cells.text("manifest")?,
-        added_at: cells.instant("added_at")?,
+        digest: row.parsed("digest")?,
+        id: row.text("id")?,
+        version: row.text("version")?,
+        manifest: row.text("manifest")?,
+        added_at: row.instant("added_at")?,
     })
 }
 
@@ -43,7 +41,7 @@ impl Store {
         let added = write
             .execute(
                 sql("INSERT INTO plugins (digest, id, version, manifest, added_at) \
-                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (digest) DO NOTHING")
+                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING")
                 .bind(digest.to_string())
                 .bind(id.to_owned())
                 .bind(version.to_owned())
@@ -57,14 +55,14 @@ impl Store {
 
     /// A component by its digest, if known.
     pub async fn plugin(&self, digest: Digest) -> Result<Option<PluginRecord>> {
-        let query = sql("SELECT * FROM plugins WHERE digest = ?1").bind(digest.to_string());
+        let query = sql("SELECT * FROM plugins WHERE digest = $1").bind(digest.to_string());
         let row = self.optional(query).await?;
-        row.map(|row| plugin_of(self, &row)).transpose()
+        row.map(|row| plugin_of(&row)).transpose()
     }
 
     /// All known components, by id, oldest first.
     pub async fn plugins(&self) -> Result<Vec<PluginRecord>> {
         let rows = self.all(sql("SELECT * FROM plugins ORDER BY id, added_at, digest")).await?;
-        rows.iter().map(|row| plugin_of(self, row)).collect()
+        rows.iter().map(|row| plugin_of(row)).collect()
     }
 }

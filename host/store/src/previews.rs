@@ -3,12 +3,11 @@
 use gencode_core::id::ProjectId;
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store,
-    connection::sql,
-    row::{Cells, to_json},
+    sql::sql,
+    row::{Row, to_json},
 };
 
 /// The preview of a project. The spec's form is the sandbox's business.
@@ -19,25 +18,24 @@ pub struct PreviewRecord {
     pub created_at: Timestamp,
 }
 
-fn preview_of(store: &Store, row: &SqliteRow) -> Result<PreviewRecord> {
-    let cells = Cells::new(store.file_path(), row);
+fn preview_of(row: &Row) -> Result<PreviewRecord> {
     Ok(PreviewRecord {
-        project: cells.parsed("project")?,
-        spec: cells.json("spec")?,
-        created_at: cells.instant("created_at")?,
+        project: row.parsed("project")?,
+        spec: row.json("spec")?,
+        created_at: row.instant("created_at")?,
     })
 }
 
 impl Store {
     /// Keeps the preview of a project; the earlier one is replaced.
     pub async fn put_preview(&self, project: &ProjectId, spec: &Value) -> Result<()> {
-        let spec = to_json(self.file_path(), spec)?;
+        let spec = to_json(spec)?;
         let mut write = self.write().await?;
         write.project_status(project).await?;
         let now = write.now_text();
         write
             .execute(
-                sql("INSERT INTO previews (project, spec, created_at) VALUES (?1, ?2, ?3) \
+                sql("INSERT INTO previews (project, spec, created_at) VALUES ($1, $2, $3) \
                      ON CONFLICT (project) DO UPDATE \
                      SET spec = excluded.spec, created_at = excluded.created_at")
                 .bind(project.to_string())
@@ -50,21 +48,21 @@ impl Store {
 
     /// The preview of a project, if it has one.
     pub async fn preview(&self, project: &ProjectId) -> Result<Option<PreviewRecord>> {
-        let query = sql("SELECT * FROM previews WHERE project = ?1").bind(project.to_string());
+        let query = sql("SELECT * FROM previews WHERE project = $1").bind(project.to_string());
         let row = self.optional(query).await?;
-        row.map(|row| preview_of(self, &row)).transpose()
+        row.map(|row| preview_of(&row)).transpose()
     }
 
     /// All previews, by project.
     pub async fn previews(&self) -> Result<Vec<PreviewRecord>> {
         let rows = self.all(sql("SELECT * FROM previews ORDER BY project")).await?;
-        rows.iter().map(|row| preview_of(self, row)).collect()
+        rows.iter().map(|row| preview_of(row)).collect()
     }
 
     /// Forgets the preview of a project, if it has one.
     pub async fn remove_preview(&self, project: &ProjectId) -> Result<()> {
         let mut write = self.write().await?;
-        let query = sql("DELETE FROM previews WHERE project = ?1").bind(project.to_string());
+        let query = sql("DELETE FROM previews WHERE project = $1").bind(project.to_string());
         write.execute(query).await?;
         write.commit().await
     }

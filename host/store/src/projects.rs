@@ -3,14 +3,15 @@
 use gencode_core::{
     id::ProjectId,
     project::{Project, ProjectStatus},
+    run::RunStatus,
     time,
 };
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store, StoreError,
-    connection::{Write, sql},
-    row::Cells,
+    connection::Write,
+    sql::sql,
+    row::Row,
 };
 
 const MAX_PAGE: u32 = 500;
@@ -23,17 +24,16 @@ pub struct ProjectPage {
     pub next: Option<String>,
 }
 
-fn project_of(store: &Store, row: &SqliteRow) -> Result<Project> {
-    let cells = Cells::new(store.file_path(), row);
+fn project_of(row: &Row) -> Result<Project> {
     Ok(Project {
-        id: cells.parsed("id")?,
-        name: cells.text("name")?,
-        description: cells.text("description")?,
-        provider: cells.optional_text("provider")?,
-        model: cells.optional_text("model")?,
-        status: cells.word("status", ProjectStatus::parse)?,
-        created_at: cells.instant("created_at")?,
-        modified_at: cells.instant("modified_at")?,
+        id: row.parsed("id")?,
+        name: row.text("name")?,
+        description: row.text("description")?,
+        provider: row.optional_text("provider")?,
+        model: row.optional_text("model")?,
+        status: row.word("status", ProjectStatus::parse)?,
+        created_at: row.instant("created_at")?,
+        modified_at: row.instant("modified_at")?,
     })
 }
 
@@ -45,7 +45,7 @@ impl Store {
             .execute(
                 sql("INSERT INTO projects \
                      (id, name, description, provider, model, status, created_at, modified_at) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING")
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING")
                 .bind(project.id.to_string())
                 .bind(project.name.clone())
                 .bind(project.description.clone())
@@ -67,9 +67,9 @@ impl Store {
 
     /// The project.
     pub async fn project(&self, id: &ProjectId) -> Result<Project> {
-        let row = self.optional(sql("SELECT * FROM projects WHERE id = ?1").bind(id.to_string()));
+        let row = self.optional(sql("SELECT * FROM projects WHERE id = $1").bind(id.to_string()));
         match row.await? {
-            Some(row) => project_of(self, &row),
+            Some(row) => project_of(&row),
             None => Err(no_project(id)),
         }
     }
@@ -82,8 +82,8 @@ impl Store {
         let (at, id) = cursor.and_then(|cursor| cursor.split_once(' ')).unwrap_or(("~", "~"));
         let mut rows = self
             .all(
-                sql("SELECT * FROM projects WHERE (created_at, id) < (?1, ?2) \
-                     ORDER BY created_at DESC, id DESC LIMIT ?3")
+                sql("SELECT * FROM projects WHERE (created_at, id) < ($1, $2) \
+                     ORDER BY created_at DESC, id DESC LIMIT $3")
                 .bind(at.to_owned())
                 .bind(id.to_owned())
                 .bind(i64::from(limit) + 1),
@@ -91,7 +91,7 @@ impl Store {
             .await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
-        let projects = rows.iter().map(|row| project_of(self, row)).collect::<Result<Vec<_>>>()?;
+        let projects = rows.iter().map(|row| project_of(row)).collect::<Result<Vec<_>>>()?;
         let next = projects
             .last()
             .filter(|_| more)
@@ -103,7 +103,7 @@ impl Store {
     pub async fn touch_project(&self, id: &ProjectId) -> Result<()> {
         let mut write = self.write().await?;
         let now = write.now_text();
-        let query = sql("UPDATE projects SET modified_at = ?2 WHERE id = ?1");
+        let query = sql("UPDATE projects SET modified_at = $2 WHERE id = $1");
         if write.execute(query.bind(id.to_string()).bind(now)).await? == 0 {
             return Err(no_project(id));
         }
@@ -113,14 +113,19 @@ impl Store {
     /// Deletes the project with its history. Refused while it has a run that is not final.
     pub async fn delete_project(&self, id: &ProjectId) -> Result<()> {
         let mut write = self.write().await?;
-        let active = sql("SELECT 1 FROM runs WHERE project = ?1 \
-                          AND status IN ('queued', 'running', 'paused')");
-        if write.optional(active.bind(id.to_string())).await?.is_some() {
+        // All runs, not only the active ones, and before the project: that is the order of all locks.
+        let runs = sql("SELECT status FROM runs WHERE project = $1 ORDER BY id");
+        let runs = write.all(runs.bind(id.to_string()).locking()).await?;
+        let mut active = false;
+        for run in &runs {
+            active |= !run.word("status", RunStatus::parse)?.is_final();
+        }
+        if active {
             return Err(StoreError::Conflict(format!(
                 "project `{id}` has a run that is not finished; stop it first"
             )));
         }
-        let query = sql("DELETE FROM projects WHERE id = ?1").bind(id.to_string());
+        let query = sql("DELETE FROM projects WHERE id = $1").bind(id.to_string());
         if write.execute(query).await? == 0 {
             return Err(no_project(id));
         }
@@ -135,9 +140,9 @@ pub(crate) fn no_project(id: &ProjectId) -> StoreError {
 impl Write {
     /// State of the project as this write sees it.
     pub(crate) async fn project_status(&mut self, id: &ProjectId) -> Result<ProjectStatus> {
-        let query = sql("SELECT status FROM projects WHERE id = ?1").bind(id.to_string());
+        let query = sql("SELECT status FROM projects WHERE id = $1").bind(id.to_string()).locking();
         let row = self.optional(query).await?.ok_or_else(|| no_project(id))?;
-        Cells::new(self.file(), &row).word("status", ProjectStatus::parse)
+        row.word("status", ProjectStatus::parse)
     }
 
     /// Takes the project to `to`, if the rules allow it.
@@ -150,7 +155,7 @@ impl Write {
         from.become_(to)?;
         let now = self.now_text();
         self.execute(
-            sql("UPDATE projects SET status = ?2, modified_at = ?3 WHERE id = ?1 AND status = ?4")
+            sql("UPDATE projects SET status = $2, modified_at = $3 WHERE id = $1 AND status = $4")
                 .bind(id.to_string())
                 .bind(to.as_str())
                 .bind(now)

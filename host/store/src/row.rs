@@ -1,88 +1,108 @@
 //! From rows to values; a value that breaks its own rules means a damaged database.
 
-use std::{path::Path, str::FromStr};
+use std::{str::FromStr, sync::Arc};
 
 use gencode_core::time;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row, Sqlite, Type, sqlite::SqliteRow};
+use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 use crate::{Result, StoreError};
 
-/// One row with the file it comes from.
-pub(crate) struct Cells<'r> {
-    file: &'r Path,
-    row: &'r SqliteRow,
+/// One row, with the name of the database it comes from.
+pub(crate) struct Row {
+    database: Arc<str>,
+    cells: Cells,
 }
 
-impl<'r> Cells<'r> {
-    pub(crate) fn new(file: &'r Path, row: &'r SqliteRow) -> Self {
-        Self { file, row }
+enum Cells {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    pub(crate) fn sqlite(database: &Arc<str>, row: SqliteRow) -> Self {
+        Self { database: Arc::clone(database), cells: Cells::Sqlite(row) }
     }
 
-    fn raw<T: sqlx::Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T> {
-        self.row.try_get(column).map_err(|error| StoreError::of(self.file, error))
+    pub(crate) fn postgres(database: &Arc<str>, row: PgRow) -> Self {
+        Self { database: Arc::clone(database), cells: Cells::Postgres(row) }
     }
 
     fn damaged(&self, column: &'static str) -> StoreError {
-        StoreError::damaged(self.file, format!("column {column} holds an impossible value"))
-    }
-
-    pub(crate) fn text(&self, column: &'static str) -> Result<String> {
-        self.raw(column)
+        StoreError::damaged(&self.database, format!("column {column} holds an impossible value"))
     }
 
     pub(crate) fn optional_text(&self, column: &'static str) -> Result<Option<String>> {
-        self.raw(column)
+        match &self.cells {
+            Cells::Sqlite(row) => row.try_get(column),
+            Cells::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|error| StoreError::of(&self.database, error))
+    }
+
+    pub(crate) fn optional_integer(&self, column: &'static str) -> Result<Option<i64>> {
+        match &self.cells {
+            Cells::Sqlite(row) => row.try_get(column),
+            Cells::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|error| StoreError::of(&self.database, error))
+    }
+
+    pub(crate) fn text(&self, column: &'static str) -> Result<String> {
+        self.optional_text(column)?.ok_or_else(|| self.damaged(column))
+    }
+
+    fn integer(&self, column: &'static str) -> Result<i64> {
+        self.optional_integer(column)?.ok_or_else(|| self.damaged(column))
     }
 
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool> {
-        self.raw::<i64>(column).map(|value| value != 0)
+        self.integer(column).map(|value| value != 0)
     }
 
     pub(crate) fn natural(&self, column: &'static str) -> Result<u64> {
-        u64::try_from(self.raw::<i64>(column)?).map_err(|_| self.damaged(column))
+        u64::try_from(self.integer(column)?).map_err(|_| self.damaged(column))
     }
 
     pub(crate) fn small(&self, column: &'static str) -> Result<u32> {
-        u32::try_from(self.raw::<i64>(column)?).map_err(|_| self.damaged(column))
+        u32::try_from(self.integer(column)?).map_err(|_| self.damaged(column))
     }
 
     /// A value stored as its own text form.
     pub(crate) fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T> {
-        self.raw::<String>(column)?.parse().map_err(|_| self.damaged(column))
+        self.text(column)?.parse().map_err(|_| self.damaged(column))
     }
 
     pub(crate) fn optional_parsed<T: FromStr>(&self, column: &'static str) -> Result<Option<T>> {
-        self.raw::<Option<String>>(column)?
+        self.optional_text(column)?
             .map(|text| text.parse().map_err(|_| self.damaged(column)))
             .transpose()
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T> {
-        serde_json::from_str(&self.raw::<String>(column)?).map_err(|_| self.damaged(column))
+        serde_json::from_str(&self.text(column)?).map_err(|_| self.damaged(column))
     }
 
     pub(crate) fn instant(&self, column: &'static str) -> Result<Timestamp> {
-        time::parse_iso(&self.raw::<String>(column)?).ok_or_else(|| self.damaged(column))
+        time::parse_iso(&self.text(column)?).ok_or_else(|| self.damaged(column))
     }
 
     pub(crate) fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>> {
-        self.raw::<Option<String>>(column)?
+        self.optional_text(column)?
             .map(|text| time::parse_iso(&text).ok_or_else(|| self.damaged(column)))
             .transpose()
     }
 
     /// A status word.
     pub(crate) fn word<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Result<T> {
-        parse(&self.raw::<String>(column)?).ok_or_else(|| self.damaged(column))
+        parse(&self.text(column)?).ok_or_else(|| self.damaged(column))
     }
 }
 
 /// Stored form of a structured value.
-pub(crate) fn to_json(file: &Path, value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Unavailable { file: file.to_owned(), source: error.into() })
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(StoreError::Unstorable)
 }
 
 /// Stored form of a count. Counts beyond 2^63 do not occur; they would be clamped, not wrapped.

@@ -6,12 +6,12 @@ use gencode_core::{
     project::{IllegalTransition, ProjectStatus},
     run::{Run, RunStatus, StepStatus},
 };
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, StartError, Store, StoreError,
-    connection::{Write, sql},
-    row::{Cells, to_json},
+    connection::Write,
+    sql::sql,
+    row::{Row, to_json},
 };
 
 /// A step of a run that is about to start.
@@ -33,21 +33,20 @@ pub struct NewRun {
     pub continues: Option<RunId>,
 }
 
-pub(crate) fn run_of(file: &std::path::Path, row: &SqliteRow) -> Result<Run> {
-    let cells = Cells::new(file, row);
+pub(crate) fn run_of(row: &Row) -> Result<Run> {
     Ok(Run {
-        id: cells.parsed("id")?,
-        project: cells.parsed("project")?,
-        kind: cells.json("kind")?,
-        request: cells.text("request")?,
-        provider: cells.text("provider")?,
-        model: cells.text("model")?,
-        generation: cells.json("generation")?,
-        status: cells.word("status", RunStatus::parse)?,
-        reason: cells.text("reason")?,
-        created_at: cells.instant("created_at")?,
-        started_at: cells.optional_instant("started_at")?,
-        finished_at: cells.optional_instant("finished_at")?,
+        id: row.parsed("id")?,
+        project: row.parsed("project")?,
+        kind: row.json("kind")?,
+        request: row.text("request")?,
+        provider: row.text("provider")?,
+        model: row.text("model")?,
+        generation: row.json("generation")?,
+        status: row.word("status", RunStatus::parse)?,
+        reason: row.text("reason")?,
+        created_at: row.instant("created_at")?,
+        started_at: row.optional_instant("started_at")?,
+        finished_at: row.optional_instant("finished_at")?,
     })
 }
 
@@ -62,10 +61,12 @@ impl Store {
         let mut write = self.write().await?;
         let project = new.run.project.clone();
         let status = write.project_status(&project).await?;
-        let active = sql("SELECT * FROM runs WHERE project = ?1 \
+        let active = sql("SELECT * FROM runs WHERE project = $1 \
                           AND status IN ('queued', 'running', 'paused')");
         if let Some(row) = write.optional(active.bind(project.to_string())).await? {
-            let run = run_of(self.file_path(), &row)?;
+            let run = run_of(&row)?;
+            // Waits for the disk like everyone: the winner may be in the same group of writes.
+            write.commit().await?;
             return Err(StartError::AlreadyRunning(Box::new(run)));
         }
         let run = Run {
@@ -100,17 +101,17 @@ impl Store {
 
     /// The run.
     pub async fn run(&self, id: RunId) -> Result<Run> {
-        let query = sql("SELECT * FROM runs WHERE id = ?1").bind(id.to_string());
+        let query = sql("SELECT * FROM runs WHERE id = $1").bind(id.to_string());
         let row = self.optional(query).await?.ok_or_else(|| no_run(id))?;
-        run_of(self.file_path(), &row)
+        run_of(&row)
     }
 
     /// Runs of a project, newest first; at most `limit`.
     pub async fn runs_of(&self, project: &ProjectId, limit: u32) -> Result<Vec<Run>> {
-        let query = sql("SELECT * FROM runs WHERE project = ?1 \
-                         ORDER BY created_at DESC, id DESC LIMIT ?2");
+        let query = sql("SELECT * FROM runs WHERE project = $1 \
+                         ORDER BY created_at DESC, id DESC LIMIT $2");
         let rows = self.all(query.bind(project.to_string()).bind(i64::from(limit))).await?;
-        rows.iter().map(|row| run_of(self.file_path(), row)).collect()
+        rows.iter().map(|row| run_of(row)).collect()
     }
 
     /// All runs that are not final, oldest first.
@@ -118,7 +119,7 @@ impl Store {
         let query = sql("SELECT * FROM runs WHERE status IN ('queued', 'running', 'paused') \
                          ORDER BY created_at, id");
         let rows = self.all(query).await?;
-        rows.iter().map(|row| run_of(self.file_path(), row)).collect()
+        rows.iter().map(|row| run_of(row)).collect()
     }
 
     /// Stops a run that is not final. Its owner, if any, loses it with its next write.
@@ -134,21 +135,21 @@ impl Store {
 }
 
 impl Write {
-    /// The run as this write sees it.
+    /// The run as this write sees it, and keeps it.
     pub(crate) async fn run(&mut self, id: RunId) -> Result<Run> {
-        let query = sql("SELECT * FROM runs WHERE id = ?1").bind(id.to_string());
+        let query = sql("SELECT * FROM runs WHERE id = $1").bind(id.to_string()).locking();
         let row = self.optional(query).await?.ok_or_else(|| no_run(id))?;
-        run_of(self.file(), &row)
+        run_of(&row)
     }
 
     async fn insert_run(&mut self, run: &Run, continues: Option<RunId>) -> Result<()> {
-        let kind = to_json(self.file(), &run.kind)?;
-        let generation = to_json(self.file(), &run.generation)?;
+        let kind = to_json(&run.kind)?;
+        let generation = to_json(&run.generation)?;
         let now = self.now_text();
         self.execute(
             sql("INSERT INTO runs (id, project, kind, request, provider, model, generation, \
                  status, reason, continues, created_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10)")
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10)")
             .bind(run.id.to_string())
             .bind(run.project.to_string())
             .bind(kind)
@@ -187,9 +188,9 @@ impl Write {
                     sql(
                         "INSERT INTO steps (run, step, position, status, attempt, reason, report, \
                          started_at, finished_at) \
-                         SELECT ?1, step, ?3, status, attempt, reason, report, started_at, \
+                         SELECT $1, step, $3, status, attempt, reason, report, started_at, \
                          finished_at FROM steps \
-                         WHERE run = ?4 AND step = ?2 AND status IN ('completed', 'skipped')",
+                         WHERE run = $4 AND step = $2 AND status IN ('completed', 'skipped')",
                     )
                     .bind(run.to_string())
                     .bind(seed.step.clone())
@@ -202,7 +203,7 @@ impl Write {
             }
         }
         self.execute(
-            sql("INSERT INTO steps (run, step, position, status) VALUES (?1, ?2, ?3, 'waiting')")
+            sql("INSERT INTO steps (run, step, position, status) VALUES ($1, $2, $3, 'waiting')")
                 .bind(run.to_string())
                 .bind(seed.step.clone())
                 .bind(i64::from(seed.position)),
@@ -215,11 +216,11 @@ impl Write {
     async fn take_documents_over(&mut self, earlier: RunId, run: RunId) -> Result<()> {
         self.execute(
             sql("INSERT INTO documents (run, name, step, media_type, content, at) \
-                 SELECT ?2, document.name, document.step, document.media_type, \
+                 SELECT $2, document.name, document.step, document.media_type, \
                         document.content, document.at \
                  FROM documents AS document JOIN steps AS step \
-                      ON step.run = ?2 AND step.step = document.step \
-                 WHERE document.run = ?1 AND step.status IN ('completed', 'skipped')")
+                      ON step.run = $2 AND step.step = document.step \
+                 WHERE document.run = $1 AND step.status IN ('completed', 'skipped')")
             .bind(earlier.to_string())
             .bind(run.to_string()),
         )
@@ -242,8 +243,8 @@ impl Write {
         }
         let now = self.now_text();
         self.execute(
-            sql("UPDATE runs SET status = ?2, reason = ?3, finished_at = ?4, epoch = epoch + 1, \
-                 host = NULL, lease_until = NULL, resume_at = NULL WHERE id = ?1 AND status = ?5")
+            sql("UPDATE runs SET status = $2, reason = $3, finished_at = $4, epoch = epoch + 1, \
+                 host = NULL, lease_until = NULL, resume_at = NULL WHERE id = $1 AND status = $5")
             .bind(run.id.to_string())
             .bind(to.as_str())
             .bind(reason.to_owned())
@@ -257,8 +258,8 @@ impl Write {
             [(StepStatus::Running, StepStatus::Failed), (StepStatus::Waiting, StepStatus::Blocked)]
         {
             self.execute(
-                sql("UPDATE steps SET status = ?3, reason = ?4, finished_at = ?5 \
-                     WHERE run = ?1 AND status = ?2")
+                sql("UPDATE steps SET status = $3, reason = $4, finished_at = $5 \
+                     WHERE run = $1 AND status = $2")
                 .bind(run.id.to_string())
                 .bind(from.as_str())
                 .bind(step_to.as_str())
@@ -267,7 +268,7 @@ impl Write {
             )
             .await?;
         }
-        self.execute(sql("DELETE FROM questions WHERE run = ?1").bind(run.id.to_string())).await?;
+        self.execute(sql("DELETE FROM questions WHERE run = $1").bind(run.id.to_string())).await?;
         let project = if to == RunStatus::Completed {
             // A run without an analysis of its own passes through `building` all the same.
             if self.project_status(&run.project).await? == ProjectStatus::Analyzing {
@@ -284,12 +285,12 @@ impl Write {
 
     /// A run is completed only when all its steps are.
     async fn all_satisfied(&mut self, run: RunId) -> Result<()> {
-        let query = sql("SELECT status FROM steps WHERE run = ?1 \
+        let query = sql("SELECT status FROM steps WHERE run = $1 \
                          AND status NOT IN ('completed', 'skipped') LIMIT 1");
         match self.optional(query.bind(run.to_string())).await? {
             None => Ok(()),
             Some(row) => {
-                let status = Cells::new(self.file(), &row).word("status", StepStatus::parse)?;
+                let status = row.word("status", StepStatus::parse)?;
                 Err(IllegalTransition {
                     what: "run with a step",
                     from: status.as_str(),

@@ -4,25 +4,25 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Result, Store,
-    connection::sql,
-    row::{Cells, to_json},
+    sql::sql,
+    row::to_json,
 };
 
 impl Store {
     /// A setting, if it was ever put.
     pub async fn setting<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        let query = sql("SELECT value FROM settings WHERE key = ?1").bind(key.to_owned());
+        let query = sql("SELECT value FROM settings WHERE key = $1").bind(key.to_owned());
         let row = self.optional(query).await?;
-        row.map(|row| Cells::new(self.file_path(), &row).json("value")).transpose()
+        row.map(|row| row.json("value")).transpose()
     }
 
     /// Keeps a setting.
     pub async fn put_setting(&self, key: &str, value: &(impl Serialize + Sync)) -> Result<()> {
-        let value = to_json(self.file_path(), value)?;
+        let value = to_json(value)?;
         let mut write = self.write().await?;
         write
             .execute(
-                sql("INSERT INTO settings (key, value) VALUES (?1, ?2) \
+                sql("INSERT INTO settings (key, value) VALUES ($1, $2) \
                      ON CONFLICT (key) DO UPDATE SET value = excluded.value")
                 .bind(key.to_owned())
                 .bind(value),

@@ -6,36 +6,35 @@ use gencode_core::{
     project::IllegalTransition,
     run::{StepRecord, StepStatus},
 };
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Lease, Result, Store, StoreError,
-    connection::{Write, sql},
-    row::Cells,
+    connection::Write,
+    sql::sql,
+    row::Row,
 };
 
-pub(crate) fn step_of(file: &std::path::Path, row: &SqliteRow) -> Result<StepRecord> {
-    let cells = Cells::new(file, row);
+pub(crate) fn step_of(row: &Row) -> Result<StepRecord> {
     Ok(StepRecord {
-        step: cells.text("step")?,
-        position: cells.small("position")?,
-        status: cells.word("status", StepStatus::parse)?,
-        attempt: cells.small("attempt")?,
-        reason: cells.text("reason")?,
-        report: cells.json("report")?,
-        started_at: cells.optional_instant("started_at")?,
-        finished_at: cells.optional_instant("finished_at")?,
+        step: row.text("step")?,
+        position: row.small("position")?,
+        status: row.word("status", StepStatus::parse)?,
+        attempt: row.small("attempt")?,
+        reason: row.text("reason")?,
+        report: row.json("report")?,
+        started_at: row.optional_instant("started_at")?,
+        finished_at: row.optional_instant("finished_at")?,
     })
 }
 
-const STEPS: &str = "SELECT * FROM steps WHERE run = ?1 ORDER BY position, step";
-const STEP: &str = "SELECT * FROM steps WHERE run = ?1 AND step = ?2";
+const STEPS: &str = "SELECT * FROM steps WHERE run = $1 ORDER BY position, step";
+const STEP: &str = "SELECT * FROM steps WHERE run = $1 AND step = $2";
 
 impl Store {
     /// The steps of a run, in pipeline order.
     pub async fn steps(&self, run: RunId) -> Result<Vec<StepRecord>> {
         let rows = self.all(sql(STEPS).bind(run.to_string())).await?;
-        rows.iter().map(|row| step_of(self.file_path(), row)).collect()
+        rows.iter().map(|row| step_of(row)).collect()
     }
 
     /// Begins a step and returns the number of this try, from 1.
@@ -62,9 +61,9 @@ impl Store {
         let attempt = record.attempt.saturating_add(1);
         write
             .execute(
-                sql("UPDATE steps SET status = 'running', attempt = ?3, reason = '', \
-                     started_at = coalesce(started_at, ?4), finished_at = NULL \
-                     WHERE run = ?1 AND step = ?2 AND status = ?5")
+                sql("UPDATE steps SET status = 'running', attempt = $3, reason = '', \
+                     started_at = coalesce(started_at, $4), finished_at = NULL \
+                     WHERE run = $1 AND step = $2 AND status = $5")
                 .bind(lease.run.to_string())
                 .bind(step.to_owned())
                 .bind(i64::from(attempt))
@@ -87,13 +86,13 @@ impl Write {
     pub(crate) async fn step(&mut self, run: RunId, step: &str) -> Result<StepRecord> {
         let query = sql(STEP).bind(run.to_string()).bind(step.to_owned());
         match self.optional(query).await? {
-            Some(row) => step_of(self.file(), &row),
+            Some(row) => step_of(&row),
             None => Err(StoreError::NotFound { what: "step", id: format!("{run}/{step}") }),
         }
     }
 
     pub(crate) async fn steps(&mut self, run: RunId) -> Result<Vec<StepRecord>> {
         let rows = self.all(sql(STEPS).bind(run.to_string())).await?;
-        rows.iter().map(|row| step_of(self.file(), row)).collect()
+        rows.iter().map(|row| step_of(row)).collect()
     }
 }
