@@ -22,7 +22,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         Model providers are set up by environment variables: OPENAI_API_KEY, ANTHROPIC_API_KEY,\n\
         GEMINI_API_KEY, OLLAMA_BASE_URL, OPENAI_COMPATIBLE_BASE_URL (each provider also takes\n\
         <NAME>_BASE_URL), DEFAULT_LLM_PROVIDER, DEFAULT_LLM_MODEL, and GENCODE_PRICES (a TOML file\n\
-        with prices of models this version does not know)."
+        with prices of models this version does not know).\n\n\
+        DATABASE_URL=postgres://user:password@server/database keeps everything but files in\n\
+        PostgreSQL 15 or newer, which several hosts may share; without it, it is an SQLite file\n\
+        in the data folder."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -93,7 +93,7 @@ pub(crate) async fn open_store(folders: &Folders) -> anyhow::Result<Store> {
             folders.data.display()
         )
     })?;
-    Ok(Store::open(&folders.data.join("gencode.db")).await?)
+    Ok(Store::connect(&folders.database).await?)
 }
 
 /// The sandbox, started through this very program.

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use gencode_llm::{Endpoint, GatewayConfig, PriceTable, Provider, Secret};
+use gencode_store::Location;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, LogFormat};
@@ -21,6 +22,8 @@ pub(crate) struct Folders {
     pub(crate) plugins: PathBuf,
     /// Working copies of the projects (`WORKSPACES_DIR`, else below `data`).
     pub(crate) workspaces: PathBuf,
+    /// The database (`DATABASE_URL`, else a file in `data`).
+    pub(crate) database: Location,
 }
 
 impl Folders {
@@ -39,7 +42,11 @@ impl Folders {
             Some(dir) => std::path::absolute(dir)?,
             None => data.join("workspaces"),
         };
-        Ok(Self { data, plugins, workspaces })
+        let database = match text("DATABASE_URL") {
+            Some(address) => address.parse().context("DATABASE_URL")?,
+            None => Location::File(data.join("gencode.db")),
+        };
+        Ok(Self { data, plugins, workspaces, database })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checkpoints: which state of a project's files came after which.
 
 use gencode_core::{
+    crash_around,
     digest::Digest,
     event::EventBody,
     id::{CheckpointId, ProjectId, RunId},
@@ -8,12 +9,7 @@ use gencode_core::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{
-    Result, Store, StoreError,
-    connection::Write,
-    sql::sql,
-    row::Row,
-};
+use crate::{Result, Store, StoreError, connection::Write, row::Row, sql::sql};
 
 /// Who made a state of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,7 +88,7 @@ impl Store {
         new: &NewCheckpoint,
         events: Vec<EventBody>,
     ) -> Result<Checkpoint> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.checkpoint.add")).await?;
         let checkpoint = write.insert_checkpoint(new).await?;
         write.append_events(&new.project, new.run, events).await?;
         write.commit().await?;

@@ -1,6 +1,7 @@
 //! Who works on a run: leases with a fencing epoch.
 
 use gencode_core::{
+    crash_around,
     event::EventBody,
     id::{HostId, ProjectId, RunId},
     run::{Run, RunStatus, StepRecord},
@@ -9,11 +10,7 @@ use gencode_core::{
 use jiff::SignedDuration;
 
 use crate::{
-    Result, Store, StoreError,
-    connection::Write,
-    sql::sql,
-    row::to_integer,
-    runs::run_of,
+    Result, Store, StoreError, connection::Write, row::to_integer, runs::run_of, sql::sql,
 };
 
 /// The right to work on a run. Every write of the owner names it; the store refuses the write with
@@ -66,12 +63,13 @@ impl Store {
         if self.optional(waiting).await?.is_none() {
             return Ok(None);
         }
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.claim")).await?;
         let query = sql("SELECT * FROM runs WHERE status IN ('queued', 'running') \
                          AND (lease_until IS NULL OR lease_until <= $1) \
                          AND ($2 IS NULL OR id = $2) ORDER BY created_at, id LIMIT 1");
         let (now, only) = (write.now_text(), claim.only.map(|run| run.to_string()));
-        let Some(row) = write.optional(query.bind(now).bind(only)).await? else {
+        let query = query.bind(now).bind(only).locking_free();
+        let Some(row) = write.optional(query).await? else {
             return Ok(None);
         };
         let found = run_of(&row)?;
@@ -113,7 +111,7 @@ impl Store {
 
     /// Keeps the lease alive for another `lease_ms` from now.
     pub async fn renew(&self, lease: &Lease, lease_ms: u32) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.renew")).await?;
         write.hold(lease).await?;
         let until = write.lease_end(lease_ms);
         let query = sql("UPDATE runs SET lease_until = $2 WHERE id = $1");
@@ -123,7 +121,7 @@ impl Store {
 
     /// Gives the run back, for example at shutdown; anyone may claim it at once.
     pub async fn release(&self, lease: &Lease) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.release")).await?;
         write.hold(lease).await?;
         let query = sql("UPDATE runs SET host = NULL, lease_until = NULL, epoch = epoch + 1 \
                          WHERE id = $1");
@@ -133,31 +131,11 @@ impl Store {
 
     /// Takes every run away from a host that is known to be dead. Returns how many.
     pub async fn expire_host(&self, host: &HostId) -> Result<u64> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.host.expire")).await?;
         let query = sql("UPDATE runs SET lease_until = NULL, epoch = epoch + 1 \
                          WHERE host = $1 AND status = 'running' AND lease_until IS NOT NULL");
         let count = write.execute(query.bind(host.to_string())).await?;
         write.commit().await?;
-        Ok(count)
-    }
-
-    /// Takes every run away from hosts that `alive` does not know. Returns how many runs.
-    ///
-    /// For a single host at its start: nobody else uses its database, so every other host is dead
-    /// and its runs need not wait for their leases to end.
-    pub async fn release_dead_hosts(&self, alive: impl Fn(&HostId) -> bool + Send) -> Result<u64> {
-        let query = sql("SELECT DISTINCT host FROM runs \
-                         WHERE status = 'running' AND host IS NOT NULL AND lease_until IS NOT NULL");
-        let rows = self.all(query).await?;
-        let hosts: Vec<HostId> = rows
-            .iter()
-            .map(|row| row.parsed("host"))
-            .collect::<Result<_>>()?;
-        let dead: Vec<HostId> = hosts.into_iter().filter(|host| !alive(host)).collect();
-        let mut count = 0;
-        for host in dead {
-            count += self.expire_host(&host).await?;
-        }
         Ok(count)
     }
 }

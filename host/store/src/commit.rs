@@ -1,6 +1,7 @@
 //! The end of a step: everything it leaves, in one transaction.
 
 use gencode_core::{
+    crash_around,
     event::EventBody,
     project::{IllegalTransition, ProjectStatus},
     run::{RunStatus, StepStatus},
@@ -8,7 +9,7 @@ use gencode_core::{
 use serde_json::Value;
 
 use crate::{
-    Document, Lease, NewCheckpoint, Result, Store, StoreError, sql::sql, row::to_json,
+    Document, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json, sql::sql,
     steps::illegal,
 };
 
@@ -33,7 +34,7 @@ pub struct StepCommit {
 impl Store {
     /// Ends a step: its row, documents, checkpoint and events, all or nothing.
     pub async fn commit_step(&self, lease: &Lease, commit: &StepCommit) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.step.commit")).await?;
         let project = write.hold(lease).await?;
         let from = write.step(lease.run, &commit.step).await?.status;
         if !from.may_become(commit.status) || commit.status == StepStatus::Running {
@@ -85,7 +86,7 @@ impl Store {
         reason: &str,
         events: Vec<EventBody>,
     ) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.finish")).await?;
         write.hold(lease).await?;
         let run = write.run(lease.run).await?;
         if !status.is_final() {

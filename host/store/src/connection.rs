@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
-use gencode_core::{id::ProjectId, time};
+use gencode_core::{
+    crash::{self, Around},
+    id::ProjectId,
+    time,
+};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 
 use crate::{
-    Result, Store, StoreError, events::EventHint, lane::Turn, open::Engine, row::Row, sql::{Sql, sql},
+    Result, Store, StoreError,
+    events::EventHint,
+    lane::Turn,
+    open::Engine,
+    row::Row,
+    sql::{Sql, sql},
 };
 
 const NOW: &str = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', \
@@ -46,8 +55,9 @@ impl Store {
         .map_err(|error| StoreError::of(name, error))
     }
 
-    /// Begins a write. Dropping it undoes it.
-    pub(crate) async fn write(&self) -> Result<Write> {
+    /// Begins a write. Dropping it undoes it. `around` names it for tests that end the process.
+    pub(crate) async fn write(&self, around: Around) -> Result<Write> {
+        crash::pass(around.before);
         let (tx, now) = match &self.inner.engine {
             Engine::Sqlite { writer, .. } => {
                 let (turn, now) = writer.begin().await?;
@@ -61,10 +71,11 @@ impl Store {
         };
         let epoch = Timestamp::UNIX_EPOCH;
         let mut write =
-            Write { tx, now: now.unwrap_or(epoch), store: self.clone(), hints: Vec::new() };
+            Write { tx, now: now.unwrap_or(epoch), store: self.clone(), hints: Vec::new(), around };
         if now.is_none() {
             let row = write.optional(sql(NOW)).await?;
-            write.now = row.ok_or_else(|| self.damaged("it does not know the time"))?.instant("now")?;
+            write.now =
+                row.ok_or_else(|| self.damaged("it does not know the time"))?.instant("now")?;
         }
         Ok(write)
     }
@@ -81,6 +92,7 @@ pub(crate) struct Write {
     pub(crate) now: Timestamp,
     store: Store,
     hints: Vec<EventHint>,
+    around: Around,
 }
 
 enum Tx {
@@ -142,10 +154,12 @@ impl Write {
     /// Makes the write durable, then tells the listeners.
     pub(crate) async fn commit(self) -> Result<()> {
         let name = self.name();
+        crash::pass(self.around.inside);
         match self.tx {
             Tx::Sqlite(turn) => turn.commit().await?,
             Tx::Postgres(tx) => tx.commit().await.map_err(|error| StoreError::of(&name, error))?,
         }
+        crash::pass(self.around.after);
         for hint in self.hints {
             if let Some(abroad) = &self.store.inner.abroad {
                 // A full queue loses a hint, not an event.

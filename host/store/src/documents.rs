@@ -3,12 +3,7 @@
 use gencode_core::id::{ProjectId, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result, Store, StoreError,
-    connection::Write,
-    sql::sql,
-    row::Row,
-};
+use crate::{Result, Store, StoreError, connection::Write, row::Row, sql::sql};
 
 /// A named text, for example the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

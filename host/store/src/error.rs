@@ -89,8 +89,7 @@ impl StoreError {
         let code = refused.code().unwrap_or_default().into_owned();
         let detail = refused.message().to_owned();
         let sqlite = refused.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
-        let class =
-            if sqlite { class_of_sqlite(&code) } else { class_of_postgres(&code) };
+        let class = if sqlite { class_of_sqlite(&code) } else { class_of_postgres(&code) };
         match class {
             Class::Busy => Self::Busy { database: name() },
             Class::ReadOnly => Self::ReadOnly { database: name() },

@@ -1,6 +1,7 @@
 //! The history of a project: numbered without gaps, never changed.
 
 use gencode_core::{
+    crash_around,
     event::{Event, EventBody},
     id::{ProjectId, RunId},
 };
@@ -9,9 +10,9 @@ use tokio::sync::broadcast;
 use crate::{
     Result, Store,
     connection::Write,
-    sql::sql,
     projects::no_project,
     row::{to_integer, to_json},
+    sql::sql,
 };
 
 const MAX_PAGE: u32 = 1000;
@@ -35,7 +36,7 @@ impl Store {
         run: Option<RunId>,
         bodies: Vec<EventBody>,
     ) -> Result<Vec<Event>> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.event.append")).await?;
         let events = write.append_events(project, run, bodies).await?;
         write.commit().await?;
         Ok(events)

@@ -1,14 +1,9 @@
 //! The journal: what every host call of a step was answered, so that a replay gets the same answers.
 
-use gencode_core::{digest::Digest, id::RunId, ledger::LedgerEntry};
+use gencode_core::{crash_around, digest::Digest, id::RunId, ledger::LedgerEntry};
 use serde_json::Value;
 
-use crate::{
-    Lease, Result, Store, StoreError,
-    connection::Write,
-    sql::sql,
-    row::to_json,
-};
+use crate::{Lease, Result, Store, StoreError, connection::Write, row::to_json, sql::sql};
 
 /// One finished host call.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +28,7 @@ impl Store {
     /// [`StoreError::Conflict`] when that position has an answer already, or when the step is not
     /// being worked on in that try.
     pub async fn journal_append(&self, lease: &Lease, entry: &JournalEntry) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.journal.append")).await?;
         let project = write.hold(lease).await?;
         if entry.run != lease.run {
             return Err(StoreError::LeaseLost(entry.run));

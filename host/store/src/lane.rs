@@ -109,6 +109,18 @@ impl Lane {
         Ok((turn, now))
     }
 
+    /// Writes what is in the log into the file itself. What is begun afterwards finds no desk.
+    pub(crate) async fn close(&self) {
+        let mut desk = self.desk.lock().await;
+        desk.undo(&self.database).await;
+        desk.commit(&self.database).await;
+        self.places.close();
+        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+        if let Err(error) = checkpoint.execute(&mut desk.connection).await {
+            tracing::debug!(%error, "the log of the database stays beside it");
+        }
+    }
+
     /// Commits what stands written, for as long as the store lives.
     pub(crate) async fn commit_forever(self) {
         loop {
@@ -122,7 +134,9 @@ impl Lane {
 
 impl Turn {
     fn desk(&mut self) -> Result<&mut Desk> {
-        self.desk.as_deref_mut().ok_or_else(|| StoreError::Busy { database: self.lane.database.to_string() })
+        self.desk
+            .as_deref_mut()
+            .ok_or_else(|| StoreError::Busy { database: self.lane.database.to_string() })
     }
 
     /// The connection on which the write is made.
@@ -150,7 +164,8 @@ impl Turn {
             desk.state = State::Open;
             if savepoint {
                 let released = sqlx::query("RELEASE one").execute(&mut desk.connection).await;
-                released.map_err(|error| desk.noted(StoreError::of(&database, error), &database))?;
+                released
+                    .map_err(|error| desk.noted(StoreError::of(&database, error), &database))?;
             }
             desk.waiting.push(tell);
         }

@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::{
     Result, Store,
     connection::Write,
-    sql::sql,
     row::{Row, to_integer},
+    sql::sql,
 };
 
 const PAGE: u32 = 1000;

@@ -163,7 +163,9 @@ fn at_server(options: PgConnectOptions, server: &str) -> Result<PgConnectOptions
 fn port_of(text: &str) -> Result<u16, StoreError> {
     text.parse().map_err(|_| {
         // Not shown: where the address is misread this may be a piece of the password.
-        wrong("the port is not a number from 1 to 65535; write `%40` for an `@` in a name".to_owned())
+        wrong(
+            "the port is not a number from 1 to 65535; write `%40` for an `@` in a name".to_owned(),
+        )
     })
 }
 
@@ -260,13 +262,19 @@ mod tests {
         assert_eq!(read("postgresql://ann:x@db:6000"), all("db", 6000, "ann", None));
         assert_eq!(read("postgres://ann:x@db:6000/"), all("db", 6000, "ann", None));
         assert_eq!(read("postgres://ann@[::1]:7000/a"), all("::1", 7000, "ann", Some("a")));
-        assert_eq!(read("postgres://ann@db/my%20shop?sslmode=disable"), all("db", 5432, "ann", Some("my shop")));
+        assert_eq!(
+            read("postgres://ann@db/my%20shop?sslmode=disable"),
+            all("db", 5432, "ann", Some("my shop"))
+        );
         assert_eq!(read("postgres://ann@/shop?host=/run/postgresql&port=1"), {
             let socket = options("postgres://ann@/shop?host=/run/postgresql&port=1");
             assert_eq!(socket.get_socket().unwrap(), Path::new("/run/postgresql"));
             all(socket.get_host(), 1, "ann", Some("shop"))
         });
-        assert_eq!(read("  postgres://ann@db/shop?dbname=other\n"), all("db", 5432, "ann", Some("other")));
+        assert_eq!(
+            read("  postgres://ann@db/shop?dbname=other\n"),
+            all("db", 5432, "ann", Some("other"))
+        );
     }
 
     #[test]
@@ -278,7 +286,10 @@ mod tests {
             ("postgres://ann::::@db/shop?application_name=x", "db", "shop"),
         ] {
             let (found, _, user, name) = read(written);
-            assert_eq!((found.as_str(), user.as_str(), name.as_deref()), (host, "ann", Some(database)));
+            assert_eq!(
+                (found.as_str(), user.as_str(), name.as_deref()),
+                (host, "ann", Some(database))
+            );
             let location: Location = written.parse().unwrap();
             assert_eq!(location.to_string(), "postgres://db:5432/shop");
             assert_eq!(format!("{location:?}"), "Location(\"postgres://db:5432/shop\")");

@@ -1,6 +1,6 @@
 //! Notes of plugins that outlive a run.
 
-use gencode_core::id::ProjectId;
+use gencode_core::{crash_around, id::ProjectId};
 
 use crate::{Result, Store, StoreError, sql::sql};
 
@@ -44,7 +44,7 @@ impl Store {
                 return Err(StoreError::TooLarge { what, limit });
             }
         }
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.memory.put")).await?;
         write.project_status(project).await?;
         let count = sql("SELECT count(*) AS others FROM memory \
                          WHERE project = $1 AND plugin = $2 AND key <> $3")

@@ -1,9 +1,6 @@
 //! Opening a database: checking it, migrating it, connecting to it.
 
-use std::{
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use sqlx::{
     SqlitePool,
@@ -84,7 +81,10 @@ impl Store {
     /// Closes all connections. Optional: an unclosed database loses nothing.
     pub async fn close(&self) {
         match &self.inner.engine {
-            Engine::Sqlite { readers, .. } => readers.close().await,
+            Engine::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
             Engine::Postgres(pool) => pool.close().await,
         }
     }
@@ -135,10 +135,9 @@ pub(crate) fn migration_failed(
         MigrateError::VersionMissing(found) => {
             StoreError::TooNew { database: database.to_owned(), found, known: known(migrator) }
         }
-        MigrateError::VersionMismatch(version) => StoreError::damaged(
-            database,
-            format!("its schema {version} is not the released one"),
-        ),
+        MigrateError::VersionMismatch(version) => {
+            StoreError::damaged(database, format!("its schema {version} is not the released one"))
+        }
         other => StoreError::Unavailable { database: database.to_owned(), source: other.into() },
     }
 }

@@ -1,6 +1,7 @@
 //! Runs that wait: for an answer, for money, for a moment.
 
 use gencode_core::{
+    crash_around,
     digest::Digest,
     event::EventBody,
     id::RunId,
@@ -13,8 +14,8 @@ use serde_json::Value;
 use crate::{
     JournalEntry, Lease, Result, Store, StoreError,
     connection::Write,
-    sql::sql,
     row::{Row, to_json},
+    sql::sql,
 };
 
 /// A question to the user: a host call whose reply is not known yet.
@@ -62,7 +63,7 @@ const QUESTION: &str = "SELECT * FROM questions WHERE run = $1";
 impl Store {
     /// Puts a run to sleep. Its owner loses it; steps that were running stay so, with their journal.
     pub async fn pause_run(&self, lease: &Lease, pause: &Pause) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.pause")).await?;
         let project = write.hold(lease).await?;
         write
             .execute(
@@ -90,7 +91,7 @@ impl Store {
     /// Answers the open question of a paused run: `reply` becomes the journal's reply of the call
     /// that asked, and the run can be claimed again.
     pub async fn answer_run(&self, id: RunId, reply: Value, events: Vec<EventBody>) -> Result<Run> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.answer")).await?;
         write.run(id).await?;
         let row = write.optional(sql(QUESTION).bind(id.to_string())).await?;
         let Some(row) = row else {
@@ -117,7 +118,7 @@ impl Store {
 
     /// Lets a paused run go on. [`StoreError::Conflict`] when it waits for an answer instead.
     pub async fn resume_run(&self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.resume")).await?;
         write.run(id).await?;
         if write.optional(sql(QUESTION).bind(id.to_string())).await?.is_some() {
             return Err(StoreError::Conflict(format!("run {id} waits for an answer")));
@@ -135,16 +136,13 @@ impl Store {
         if self.optional(timers).await?.is_none() {
             return Ok(Vec::new());
         }
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.resume_due")).await?;
         let query = sql("SELECT id FROM runs WHERE status = 'paused' AND resume_at <= $1 \
                          AND NOT EXISTS (SELECT 1 FROM questions WHERE run = runs.id) \
                          ORDER BY created_at, id LIMIT 100");
         let now = write.now_text();
-        let rows = write.all(query.bind(now)).await?;
-        let ids: Vec<RunId> = rows
-            .iter()
-            .map(|row| row.parsed("id"))
-            .collect::<Result<_>>()?;
+        let rows = write.all(query.bind(now).locking_free()).await?;
+        let ids: Vec<RunId> = rows.iter().map(|row| row.parsed("id")).collect::<Result<_>>()?;
         for id in &ids {
             let message = "The wait is over.".to_owned();
             write.wake(*id, vec![EventBody::RunResumed { message }]).await?;

@@ -1,9 +1,9 @@
 //! Components the host knows.
 
-use gencode_core::digest::Digest;
+use gencode_core::{crash_around, digest::Digest};
 use jiff::Timestamp;
 
-use crate::{Result, Store, sql::sql, row::Row};
+use crate::{Result, Store, row::Row, sql::sql};
 
 /// A component that was added once. Never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Store {
         version: &str,
         manifest: &str,
     ) -> Result<bool> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.plugin.add")).await?;
         let now = write.now_text();
         let added = write
             .execute(

@@ -1,13 +1,13 @@
 //! How the preview of a project is started again.
 
-use gencode_core::id::ProjectId;
+use gencode_core::{crash_around, id::ProjectId};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
     Result, Store,
-    sql::sql,
     row::{Row, to_json},
+    sql::sql,
 };
 
 /// The preview of a project. The spec's form is the sandbox's business.
@@ -30,7 +30,7 @@ impl Store {
     /// Keeps the preview of a project; the earlier one is replaced.
     pub async fn put_preview(&self, project: &ProjectId, spec: &Value) -> Result<()> {
         let spec = to_json(spec)?;
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.preview.put")).await?;
         write.project_status(project).await?;
         let now = write.now_text();
         write
@@ -57,13 +57,5 @@ impl Store {
     pub async fn previews(&self) -> Result<Vec<PreviewRecord>> {
         let rows = self.all(sql("SELECT * FROM previews ORDER BY project")).await?;
         rows.iter().map(|row| preview_of(row)).collect()
-    }
-
-    /// Forgets the preview of a project, if it has one.
-    pub async fn remove_preview(&self, project: &ProjectId) -> Result<()> {
-        let mut write = self.write().await?;
-        let query = sql("DELETE FROM previews WHERE project = $1").bind(project.to_string());
-        write.execute(query).await?;
-        write.commit().await
     }
 }

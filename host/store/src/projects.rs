@@ -1,18 +1,14 @@
 //! Projects: everything about an application but its files and history.
 
 use gencode_core::{
+    crash_around,
     id::ProjectId,
     project::{Project, ProjectStatus},
     run::RunStatus,
     time,
 };
 
-use crate::{
-    Result, Store, StoreError,
-    connection::Write,
-    sql::sql,
-    row::Row,
-};
+use crate::{Result, Store, StoreError, connection::Write, row::Row, sql::sql};
 
 const MAX_PAGE: u32 = 500;
 
@@ -40,7 +36,7 @@ fn project_of(row: &Row) -> Result<Project> {
 impl Store {
     /// Adds a project. [`StoreError::Conflict`] when its id is taken.
     pub async fn create_project(&self, project: &Project) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.project.create")).await?;
         let added = write
             .execute(
                 sql("INSERT INTO projects \
@@ -99,20 +95,9 @@ impl Store {
         Ok(ProjectPage { projects, next })
     }
 
-    /// Notes that something about the project changed just now.
-    pub async fn touch_project(&self, id: &ProjectId) -> Result<()> {
-        let mut write = self.write().await?;
-        let now = write.now_text();
-        let query = sql("UPDATE projects SET modified_at = $2 WHERE id = $1");
-        if write.execute(query.bind(id.to_string()).bind(now)).await? == 0 {
-            return Err(no_project(id));
-        }
-        write.commit().await
-    }
-
     /// Deletes the project with its history. Refused while it has a run that is not final.
     pub async fn delete_project(&self, id: &ProjectId) -> Result<()> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.project.delete")).await?;
         // All runs, not only the active ones, and before the project: that is the order of all locks.
         let runs = sql("SELECT status FROM runs WHERE project = $1 ORDER BY id");
         let runs = write.all(runs.bind(id.to_string()).locking()).await?;

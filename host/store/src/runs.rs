@@ -1,6 +1,7 @@
 //! Runs: starting, reading and stopping them.
 
 use gencode_core::{
+    crash_around,
     event::EventBody,
     id::{ProjectId, RunId},
     project::{IllegalTransition, ProjectStatus},
@@ -10,8 +11,8 @@ use gencode_core::{
 use crate::{
     Result, StartError, Store, StoreError,
     connection::Write,
-    sql::sql,
     row::{Row, to_json},
+    sql::sql,
 };
 
 /// A step of a run that is about to start.
@@ -58,7 +59,7 @@ impl Store {
     /// Starts a run, unless its project has one that is not final. Of any number of simultaneous
     /// starts, from any number of hosts, one wins and the others learn the winner.
     pub async fn start_run(&self, new: NewRun) -> Result<Run, StartError> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.start")).await?;
         let project = new.run.project.clone();
         let status = write.project_status(&project).await?;
         let active = sql("SELECT * FROM runs WHERE project = $1 \
@@ -124,7 +125,7 @@ impl Store {
 
     /// Stops a run that is not final. Its owner, if any, loses it with its next write.
     pub async fn stop_run(&self, id: RunId, reason: &str) -> Result<Run> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.run.stop")).await?;
         let run = write.run(id).await?;
         let body = EventBody::RunStopped { reason: reason.to_owned() };
         write.end_run(&run, RunStatus::Stopped, reason, vec![body]).await?;

@@ -1,12 +1,9 @@
 //! Settings of the host, for example its current provider.
 
+use gencode_core::crash_around;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    Result, Store,
-    sql::sql,
-    row::to_json,
-};
+use crate::{Result, Store, row::to_json, sql::sql};
 
 impl Store {
     /// A setting, if it was ever put.
@@ -19,7 +16,7 @@ impl Store {
     /// Keeps a setting.
     pub async fn put_setting(&self, key: &str, value: &(impl Serialize + Sync)) -> Result<()> {
         let value = to_json(value)?;
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.setting.put")).await?;
         write
             .execute(
                 sql("INSERT INTO settings (key, value) VALUES ($1, $2) \

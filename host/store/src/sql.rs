@@ -52,7 +52,9 @@ impl Sql {
     /// PostgreSQL's text cannot hold the character NUL; so that both databases behave alike,
     /// neither gets it.
     pub(crate) fn has_nul(&self) -> bool {
-        self.values.iter().any(|value| matches!(value, Value::Text(Some(text)) if text.contains('\0')))
+        self.values
+            .iter()
+            .any(|value| matches!(value, Value::Text(Some(text)) if text.contains('\0')))
     }
 
     pub(crate) fn sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {

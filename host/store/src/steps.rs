@@ -1,18 +1,14 @@
 //! Steps of a run and how often they were tried.
 
 use gencode_core::{
+    crash_around,
     event::EventBody,
     id::RunId,
     project::IllegalTransition,
     run::{StepRecord, StepStatus},
 };
 
-use crate::{
-    Lease, Result, Store, StoreError,
-    connection::Write,
-    sql::sql,
-    row::Row,
-};
+use crate::{Lease, Result, Store, StoreError, connection::Write, row::Row, sql::sql};
 
 pub(crate) fn step_of(row: &Row) -> Result<StepRecord> {
     Ok(StepRecord {
@@ -48,7 +44,7 @@ impl Store {
         step: &str,
         events: impl FnOnce(u32) -> Vec<EventBody> + Send,
     ) -> Result<u32> {
-        let mut write = self.write().await?;
+        let mut write = self.write(crash_around!("store.step.begin")).await?;
         let project = write.hold(lease).await?;
         let record = write.step(lease.run, step).await?;
         if record.status == StepStatus::Running {

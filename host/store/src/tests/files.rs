@@ -5,7 +5,7 @@ use std::path::Path;
 use gencode_core::run::StepStatus;
 
 use super::*;
-use crate::StoreError;
+use crate::{StoreError, open::Engine};
 
 async fn refused(file: &Path) -> StoreError {
     Store::open(file).await.expect_err("it must be refused")
@@ -36,7 +36,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
 
 #[tokio::test]
 async fn a_damaged_page_is_found_when_opening() {
-    let fixture = fixture().await;
+    let fixture = fixture(Kind::Sqlite).await;
     fixture.claimed().await;
     fixture.store.close().await;
     let mut bytes = std::fs::read(&fixture.file).unwrap();
@@ -51,7 +51,7 @@ async fn a_damaged_page_is_found_when_opening() {
 
 #[tokio::test]
 async fn damage_found_later_is_named_too() {
-    let fixture = fixture().await;
+    let fixture = fixture(Kind::Sqlite).await;
     fixture.claimed().await;
     fixture.raw("UPDATE runs SET generation = 'not json'").await.unwrap();
     let error = fixture.store.run(rid(1)).await.unwrap_err();
@@ -73,7 +73,7 @@ async fn the_database_of_another_program_is_refused() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_with_both_numbers() {
-    let fixture = fixture().await;
+    let fixture = fixture(Kind::Sqlite).await;
     fixture.store.close().await;
     fixture
         .raw("INSERT INTO _sqlx_migrations VALUES (9999, 'future', '2030-01-01', 1, x'00', 0)")
@@ -97,11 +97,15 @@ async fn a_directory_that_cannot_be_written_is_named() {
 
 #[tokio::test]
 async fn a_full_disk_is_named_and_loses_nothing() {
-    let fixture = fixture().await;
+    let fixture = fixture(Kind::Sqlite).await;
     let lease = fixture.claimed().await.lease;
     fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
     // The writer's connection is the only one, so the limit is its.
-    let limit = |pages: &'static str| sqlx::query(pages).execute(&fixture.store.inner.writer);
+    let limit = async |pages: &'static str| {
+        let Engine::Sqlite { writer, .. } = &fixture.store.inner.engine else { unreachable!() };
+        let (mut turn, _) = writer.begin().await.unwrap();
+        sqlx::query(pages).execute(turn.connection().unwrap()).await
+    };
     limit("PRAGMA max_page_count = 1").await.unwrap();
     let mut big = entry("analysis", 1, "0", Some("1"));
     big.reply = json!("x".repeat(1_000_000));
@@ -136,7 +140,7 @@ async fn what_was_written_survives_an_end_without_a_close() {
     let store = Store::open(&copy).await.unwrap();
     assert_eq!(store.steps(rid(1)).await.unwrap()[0].status, StepStatus::Completed);
     assert_eq!(store.run_totals(rid(1)).await.unwrap().all.calls, 1);
-    assert_eq!(store.release_dead_hosts(|_| false).await.unwrap(), 1);
+    assert_eq!(store.expire_host(&hid(1)).await.unwrap(), 1);
     let claimed = store.claim(&Claim { host: hid(2), ..claim }).await.unwrap().unwrap();
     assert_eq!(claimed.kind, crate::ClaimKind::Recovered);
 }
@@ -153,4 +157,43 @@ async fn many_hosts_may_create_the_database_at_once() {
     for store in opens.join_all().await {
         store.unwrap().list_projects(1, None).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_away_is_used_again() {
+    let server = tokio::task::spawn_blocking(super::postgres::Postgres::start).await.unwrap();
+    let location: Location = server.database().parse().unwrap();
+    let store = Store::connect(&location).await.unwrap();
+    store.create_project(&project("shop", 0)).await.unwrap();
+    let server = tokio::task::spawn_blocking(move || {
+        server.stop();
+        server
+    });
+    let server = server.await.unwrap();
+    let error = store.create_project(&project("club", 0)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    assert!(!error.to_string().contains("gencode@"), "{error}");
+    let _server = tokio::task::spawn_blocking(move || {
+        server.start_again();
+        server
+    })
+    .await
+    .unwrap();
+    store.create_project(&project("club", 0)).await.unwrap();
+    assert_eq!(store.list_projects(9, None).await.unwrap().projects.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_the_future_or_of_others_is_refused() {
+    let fixture = fixture(Kind::Postgres).await;
+    fixture
+        .raw("INSERT INTO _sqlx_migrations VALUES (9999, 'future', now(), true, '', 0)")
+        .await
+        .unwrap();
+    let error = Store::connect(&fixture.location).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 9999, .. }), "{error:?}");
+    fixture.raw("DROP TABLE _sqlx_migrations").await.unwrap();
+    let error = Store::connect(&fixture.location).await.unwrap_err();
+    assert!(error.to_string().contains("belongs to another program"), "{error}");
 }

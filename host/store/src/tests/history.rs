@@ -6,17 +6,21 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::StoreError;
 
+on_both! {
+    events_have_no_gaps_under_concurrency,
+    an_undone_write_sends_no_hint,
+    every_kind_of_event_survives_its_stored_form,
+}
+
 fn said(message: String) -> EventBody {
     EventBody::AgentSaid { step: "s".to_owned(), agent: "Derek".to_owned(), message }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn events_have_no_gaps_under_concurrency() {
-    let fixture = fixture().await;
+async fn events_have_no_gaps_under_concurrency(fixture: Fixture) {
     for id in ["shop", "club"] {
         fixture.store.create_project(&project(id, 0)).await.unwrap();
     }
-    let other = Store::open(&fixture.file).await.unwrap();
+    let other = fixture.other().await;
     let mut hints = fixture.store.subscribe();
     let mut writers = JoinSet::new();
     for writer in 0..8 {
@@ -56,9 +60,7 @@ async fn events_have_no_gaps_under_concurrency() {
     assert!(hint.seq >= 1);
 }
 
-#[tokio::test]
-async fn an_undone_write_sends_no_hint() {
-    let fixture = fixture().await;
+async fn an_undone_write_sends_no_hint(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let mut hints = fixture.store.subscribe();
     let zombie = Lease { epoch: 99, ..lease };
@@ -73,9 +75,7 @@ async fn an_undone_write_sends_no_hint() {
     assert_eq!(hints.try_recv().unwrap().seq, 3);
 }
 
-#[tokio::test]
-async fn every_kind_of_event_survives_its_stored_form() {
-    let fixture = fixture().await;
+async fn every_kind_of_event_survives_its_stored_form(fixture: Fixture) {
     fixture.store.create_project(&project("shop", 0)).await.unwrap();
     let bodies = vec![
         EventBody::RunStarted,

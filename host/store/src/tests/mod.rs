@@ -1,4 +1,26 @@
-//! Tests on real files.
+//! Tests on real databases. What holds for one kind holds for the other: every test of what the
+//! store does runs on both (`on_both!`).
+
+#[path = "../../../../tests/it/postgres.rs"]
+mod postgres;
+
+/// Names tests that take a [`Fixture`]; each runs once on every kind of database.
+macro_rules! on_both {
+    ($($test:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::tests::fixture(crate::tests::Kind::Sqlite).await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::tests::fixture(crate::tests::Kind::Postgres).await).await;
+            })*
+        }
+    };
+}
 
 mod files;
 mod history;
@@ -18,25 +40,43 @@ use gencode_core::{
 };
 use jiff::Timestamp;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 use ulid::Ulid;
 
 use crate::{
-    CheckpointAuthor, Claim, Claimed, JournalEntry, Lease, NewCheckpoint, NewRun, StepCommit,
-    StepSeed, Store,
+    CheckpointAuthor, Claim, Claimed, JournalEntry, Lease, Location, NewCheckpoint, NewRun,
+    StepCommit, StepSeed, Store,
 };
 
-/// A store in a directory of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A store on an empty database of its own.
 pub(crate) struct Fixture {
+    pub(crate) kind: Kind,
     pub(crate) store: Store,
+    pub(crate) location: Location,
+    /// The file of an SQLite database.
     pub(crate) file: PathBuf,
     _dir: tempfile::TempDir,
 }
 
-pub(crate) async fn fixture() -> Fixture {
+pub(crate) async fn fixture(kind: Kind) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("gencode.db");
-    let store = Store::open(&file).await.unwrap();
-    Fixture { store, file, _dir: dir }
+    let location = match kind {
+        Kind::Sqlite => Location::File(file.clone()),
+        Kind::Postgres => tokio::task::spawn_blocking(|| postgres::Postgres::shared().database())
+            .await
+            .unwrap()
+            .parse()
+            .unwrap(),
+    };
+    let store = Store::connect(&location).await.unwrap();
+    Fixture { kind, store, location, file, _dir: dir }
 }
 
 pub(crate) fn pid(text: &str) -> ProjectId {
@@ -115,17 +155,59 @@ impl Fixture {
         self.store.commit_step(lease, &commit(step, StepStatus::Completed)).await.unwrap();
     }
 
+    /// The database as another host sees it.
+    pub(crate) async fn other(&self) -> Store {
+        Store::connect(&self.location).await.unwrap()
+    }
+
     /// Runs a statement on a connection of its own, past all rules in Rust.
-    pub(crate) async fn raw(&self, text: &'static str) -> Result<u64, sqlx::Error> {
-        raw(&self.file, text).await
+    pub(crate) async fn raw(&self, text: impl Into<String>) -> Result<u64, sqlx::Error> {
+        use sqlx::{ConnectOptions, Connection};
+        let text = AssertSqlSafe(text.into());
+        match &self.location {
+            Location::File(file) => raw(file, text.0).await,
+            Location::Postgres(server) => {
+                let mut connection = server.options.connect().await?;
+                let done = sqlx::raw_sql(text).execute(&mut connection).await;
+                connection.close().await?;
+                Ok(done?.rows_affected())
+            }
+        }
+    }
+
+    /// Makes the database refuse every new row of a table.
+    pub(crate) async fn refuse_rows_of(&self, table: &str) {
+        let refuse = match self.kind {
+            Kind::Sqlite => format!(
+                "CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END"
+            ),
+            Kind::Postgres => format!(
+                "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+                 CREATE TRIGGER broken BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION broken()"
+            ),
+        };
+        self.raw(refuse).await.unwrap();
+    }
+
+    /// Ends [`Self::refuse_rows_of`].
+    pub(crate) async fn take_rows_again(&self) {
+        let take = match self.kind {
+            Kind::Sqlite => "DROP TRIGGER broken",
+            Kind::Postgres => "DROP FUNCTION broken CASCADE",
+        };
+        self.raw(take).await.unwrap();
     }
 }
 
-pub(crate) async fn raw(file: &std::path::Path, text: &'static str) -> Result<u64, sqlx::Error> {
+pub(crate) async fn raw(
+    file: &std::path::Path,
+    text: impl Into<String>,
+) -> Result<u64, sqlx::Error> {
     use sqlx::{ConnectOptions, Connection};
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).foreign_keys(true);
     let mut connection = options.connect().await?;
-    let done = sqlx::query(text).execute(&mut connection).await;
+    let done = sqlx::query(AssertSqlSafe(text.into())).execute(&mut connection).await;
     connection.close().await?;
     Ok(done?.rows_affected())
 }

@@ -5,6 +5,12 @@ use gencode_core::{event::EventBody, run::RunStatus};
 use super::*;
 use crate::{ClaimKind, Pause, Question, StoreError};
 
+on_both! {
+    an_answer_becomes_the_reply_of_the_call_that_asked,
+    a_pause_without_a_question_is_resumed_by_hand_or_by_time,
+    a_paused_run_can_be_stopped,
+}
+
 fn question() -> Question {
     Question {
         step: "analysis".to_owned(),
@@ -22,9 +28,7 @@ fn resumed() -> Vec<EventBody> {
     vec![EventBody::RunResumed { message: "go".to_owned() }]
 }
 
-#[tokio::test]
-async fn an_answer_becomes_the_reply_of_the_call_that_asked() {
-    let fixture = fixture().await;
+async fn an_answer_becomes_the_reply_of_the_call_that_asked(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
     store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
@@ -54,9 +58,7 @@ async fn an_answer_becomes_the_reply_of_the_call_that_asked() {
     assert_eq!((journal[1].digest, &journal[1].call), (question().digest, &question().call));
 }
 
-#[tokio::test]
-async fn a_pause_without_a_question_is_resumed_by_hand_or_by_time() {
-    let fixture = fixture().await;
+async fn a_pause_without_a_question_is_resumed_by_hand_or_by_time(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
     store.pause_run(&lease, &Pause::default()).await.unwrap();
@@ -73,14 +75,12 @@ async fn a_pause_without_a_question_is_resumed_by_hand_or_by_time() {
     let lease = fixture.claim(3).await.unwrap().lease;
     store.pause_run(&lease, &Pause { resume_at: Some(at(0)), ..Pause::default() }).await.unwrap();
     // The timer is in the database: another process finds it.
-    let other = Store::open(&fixture.file).await.unwrap();
+    let other = fixture.other().await;
     assert_eq!(other.resume_due().await.unwrap(), [rid(1)]);
     assert!(fixture.claim(4).await.is_some());
 }
 
-#[tokio::test]
-async fn a_paused_run_can_be_stopped() {
-    let fixture = fixture().await;
+async fn a_paused_run_can_be_stopped(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let pause = Pause { question: Some(question()), ..Pause::default() };
     fixture.store.pause_run(&lease, &pause).await.unwrap();

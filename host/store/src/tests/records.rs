@@ -3,9 +3,14 @@
 use super::*;
 use crate::{MAX_MEMORY_KEYS, MAX_MEMORY_VALUE_BYTES, StoreError};
 
-#[tokio::test]
-async fn projects_come_back_as_they_were_newest_first_page_by_page() {
-    let fixture = fixture().await;
+on_both! {
+    projects_come_back_as_they_were_newest_first_page_by_page,
+    a_project_with_an_unfinished_run_is_not_deleted,
+    memory_is_private_and_bounded,
+    settings_plugins_and_previews_are_kept,
+}
+
+async fn projects_come_back_as_they_were_newest_first_page_by_page(fixture: Fixture) {
     let store = &fixture.store;
     for n in 0..7 {
         // Pairs of the same instant: the cursor must not lose or repeat one.
@@ -24,14 +29,9 @@ async fn projects_come_back_as_they_were_newest_first_page_by_page() {
         }
     }
     assert_eq!(ids, ["p6", "p5", "p4", "p3", "p2", "p1", "p0"]);
-    store.touch_project(&pid("p0")).await.unwrap();
-    assert!(store.project(&pid("p0")).await.unwrap().modified_at > at(1000));
-    assert!(matches!(store.touch_project(&pid("x")).await, Err(StoreError::NotFound { .. })));
 }
 
-#[tokio::test]
-async fn a_project_with_an_unfinished_run_is_not_deleted() {
-    let fixture = fixture().await;
+async fn a_project_with_an_unfinished_run_is_not_deleted(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
     fixture.store.journal_append(&lease, &entry("analysis", 1, "0", Some("1"))).await.unwrap();
@@ -47,9 +47,7 @@ async fn a_project_with_an_unfinished_run_is_not_deleted() {
     assert_eq!(fixture.store.last_seq(&pid("shop")).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn memory_is_private_and_bounded() {
-    let fixture = fixture().await;
+async fn memory_is_private_and_bounded(fixture: Fixture) {
     let store = &fixture.store;
     store.create_project(&project("shop", 0)).await.unwrap();
     let id = pid("shop");
@@ -78,9 +76,7 @@ async fn memory_is_private_and_bounded() {
     assert!(matches!(error, StoreError::NotFound { .. }));
 }
 
-#[tokio::test]
-async fn settings_plugins_and_previews_are_kept() {
-    let fixture = fixture().await;
+async fn settings_plugins_and_previews_are_kept(fixture: Fixture) {
     let store = &fixture.store;
     assert_eq!(store.setting::<String>("provider").await.unwrap(), None);
     store.put_setting("provider", &"offline").await.unwrap();
@@ -103,6 +99,6 @@ async fn settings_plugins_and_previews_are_kept() {
     let preview = store.preview(&pid("shop")).await.unwrap().unwrap();
     assert_eq!(preview.spec, json!({"argv": ["b"]}));
     assert_eq!(store.previews().await.unwrap(), [preview]);
-    store.remove_preview(&pid("shop")).await.unwrap();
+    store.delete_project(&pid("shop")).await.unwrap();
     assert_eq!(store.preview(&pid("shop")).await.unwrap(), None);
 }

@@ -5,15 +5,23 @@ use gencode_core::{event::EventBody, run::StepStatus};
 use super::*;
 use crate::{Document, StoreError};
 
+on_both! {
+    a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next,
+    an_illegal_step_transition_is_refused_and_leaves_nothing,
+    a_journal_comes_back_as_it_was,
+    journal_and_ledger_are_written_together_or_not_at_all,
+    a_commit_is_all_or_nothing,
+    a_checkpoint_on_an_old_state_is_refused,
+    the_newest_document_of_a_name_wins,
+}
+
 fn started(attempt: u32) -> Vec<EventBody> {
     let (step, title, performer) =
         ("analysis".to_owned(), "Analysis".to_owned(), "Marcus".to_owned());
     vec![EventBody::StepStarted { step, title, performer, attempt }]
 }
 
-#[tokio::test]
-async fn a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next() {
-    let fixture = fixture().await;
+async fn a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 1);
     fixture.store.renew(&lease, 0).await.unwrap();
@@ -35,9 +43,7 @@ async fn a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next() {
     assert!(matches!(missing, StoreError::NotFound { what: "step", .. }));
 }
 
-#[tokio::test]
-async fn an_illegal_step_transition_is_refused_and_leaves_nothing() {
-    let fixture = fixture().await;
+async fn an_illegal_step_transition_is_refused_and_leaves_nothing(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let never_begun = StepCommit {
         events: vec![EventBody::RunQueued],
@@ -56,9 +62,7 @@ async fn an_illegal_step_transition_is_refused_and_leaves_nothing() {
     assert_eq!(fixture.store.latest_checkpoint(&pid("shop")).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_journal_comes_back_as_it_was() {
-    let fixture = fixture().await;
+async fn a_journal_comes_back_as_it_was(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
     for path in ["0", "1/0", "1/1", "2"] {
@@ -79,23 +83,18 @@ async fn a_journal_comes_back_as_it_was() {
     assert!(fixture.store.journal_append(&lease, &foreign).await.is_err());
 }
 
-#[tokio::test]
-async fn journal_and_ledger_are_written_together_or_not_at_all() {
-    let fixture = fixture().await;
+async fn journal_and_ledger_are_written_together_or_not_at_all(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
     let store = &fixture.store;
     store.journal_append(&lease, &entry("analysis", 1, "0", Some("0.1"))).await.unwrap();
     // The journal row is refused after the ledger could have been written, and the other way round.
     store.journal_append(&lease, &entry("analysis", 1, "0", Some("5"))).await.unwrap_err();
-    fixture
-        .raw("CREATE TRIGGER broken BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .await
-        .unwrap();
+    fixture.refuse_rows_of("ledger").await;
     store.journal_append(&lease, &entry("analysis", 1, "1", Some("7"))).await.unwrap_err();
     let paths: Vec<_> = store.journal_load(rid(1), "analysis", 1).await.unwrap();
     assert_eq!(paths.len(), 1, "the second call left no half");
-    fixture.raw("DROP TRIGGER broken").await.unwrap();
+    fixture.take_rows_again().await;
     store.journal_append(&lease, &entry("analysis", 1, "1", Some("0.2"))).await.unwrap();
     let totals = store.run_totals(rid(1)).await.unwrap();
     assert_eq!(totals.all.calls, 2);
@@ -110,9 +109,7 @@ async fn journal_and_ledger_are_written_together_or_not_at_all() {
     assert_eq!(store.ledger_of_run(rid(1)).await.unwrap()[1], rest[0].entry);
 }
 
-#[tokio::test]
-async fn a_commit_is_all_or_nothing() {
-    let fixture = fixture().await;
+async fn a_commit_is_all_or_nothing(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
     let document = Document {
@@ -132,23 +129,10 @@ async fn a_commit_is_all_or_nothing() {
     };
     let before = fixture.store.last_seq(&pid("shop")).await.unwrap();
     // Each table refuses once; nothing of the others stays.
-    for (create, drop) in [
-        (
-            "CREATE TRIGGER broken BEFORE INSERT ON documents BEGIN SELECT RAISE(ABORT, 'no'); END",
-            "DROP TRIGGER broken",
-        ),
-        (
-            "CREATE TRIGGER broken BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'no'); END",
-            "DROP TRIGGER broken",
-        ),
-        (
-            "CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END",
-            "DROP TRIGGER broken",
-        ),
-    ] {
-        fixture.raw(create).await.unwrap();
+    for table in ["documents", "checkpoints", "events"] {
+        fixture.refuse_rows_of(table).await;
         fixture.store.commit_step(&lease, &full).await.unwrap_err();
-        fixture.raw(drop).await.unwrap();
+        fixture.take_rows_again().await;
         assert_eq!(fixture.store.steps(rid(1)).await.unwrap()[0].status, StepStatus::Running);
         assert!(fixture.store.documents(rid(1)).await.unwrap().is_empty());
         assert_eq!(fixture.store.latest_checkpoint(&pid("shop")).await.unwrap(), None);
@@ -166,9 +150,7 @@ async fn a_commit_is_all_or_nothing() {
     assert_eq!(fixture.store.last_seq(&pid("shop")).await.unwrap(), before + 1);
 }
 
-#[tokio::test]
-async fn a_checkpoint_on_an_old_state_is_refused() {
-    let fixture = fixture().await;
+async fn a_checkpoint_on_an_old_state_is_refused(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
     let user = NewCheckpoint { author: CheckpointAuthor::User, run: None, ..checkpoint(1, None) };
@@ -191,9 +173,7 @@ async fn a_checkpoint_on_an_old_state_is_refused() {
     assert!(matches!(error, StoreError::NotFound { .. }));
 }
 
-#[tokio::test]
-async fn the_newest_document_of_a_name_wins() {
-    let fixture = fixture().await;
+async fn the_newest_document_of_a_name_wins(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let put = async |lease: &Lease, step: &str, name: &str, content: &str| {
         fixture.store.begin_step(lease, step, |_| vec![]).await.unwrap();
