@@ -43,11 +43,12 @@ const ALLOWED: [(&str, &[&str]); 9] = [
 ];
 
 /// Outside crates that have one home.
-const HOMES: [(&str, &[&str]); 4] = [
+const HOMES: [(&str, &[&str]); 5] = [
     ("axum", &["gencode-api", "gencode"]),
     ("sqlx", &["gencode-store"]),
     ("wasmtime", &["gencode-runtime"]),
-    ("reqwest", &["gencode-llm"]),
+    ("object_store", &["gencode-workspace"]),
+    ("reqwest", &["gencode-llm", "gencode-workspace"]),
 ];
 
 /// What plugins share; the host never links it.

@@ -24,8 +24,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ulid::Ulid;
 
 use crate::{
-    EngineConfig, OpenError, Parts, attempt::StepFailure, clock::ExternalTime, hosts::HostLock,
-    library::Library,
+    EngineConfig, OpenError, Parts, attempt::StepFailure, clock::ExternalTime,
+    components::Components, hosts::HostLock, library::Library,
 };
 
 /// Clocks of finished runs that are remembered for their summary.
@@ -75,7 +75,7 @@ impl Inner {
         let library = Library::open(
             parts.runtime.clone(),
             &config.plugins,
-            config.components.clone(),
+            Components::new(config.components.clone(), parts.workspaces.clone()),
             &[&build, &refine],
         )
         .await?;

@@ -13,6 +13,7 @@
 mod attempt;
 mod checks;
 mod clock;
+mod components;
 mod convert;
 pub mod costs;
 mod driver;
@@ -43,6 +44,7 @@ use rust_decimal::Decimal;
 use ulid::Ulid;
 
 pub use self::{
+    components::ComponentError,
     error::EngineError,
     library::LibraryError,
     news::{Closed, News},

@@ -7,7 +7,6 @@ use std::{
 };
 
 use gencode_core::{
-    crash_point,
     digest::Digest,
     pipeline::Pipeline,
     plugin::PluginKind,
@@ -19,6 +18,8 @@ use gencode_runtime::{
 };
 
 use gencode_core::glob::Globs;
+
+use crate::components::{ComponentError, Components};
 
 /// Why the plugins cannot be used. Each names the file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +38,15 @@ pub enum LibraryError {
     Twice { id: String, first: PathBuf, second: PathBuf },
     #[error("the plugin `{0}` is missing in `{1}`: build it with `gencode plugin build`")]
     Missing(String, PathBuf),
-    #[error(
-        "the component {digest} of plugin `{id}`, which this run began with, is no longer kept"
-    )]
-    Gone { id: String, digest: Digest },
+    #[error("the component {digest} of plugin `{id}`, which this run began with, is not to be had")]
+    Gone {
+        id: String,
+        digest: Digest,
+        #[source]
+        source: ComponentError,
+    },
     #[error("cannot keep a copy of the plugin `{0}`")]
-    Keep(String, #[source] std::io::Error),
+    Keep(String, #[source] ComponentError),
 }
 
 /// A validator with what it wants to see.
@@ -71,7 +75,7 @@ pub(crate) struct PluginSet {
 pub(crate) struct Library {
     runtime: Arc<Runtime>,
     /// Kept bytes of every component a run began with, by digest.
-    kept: PathBuf,
+    kept: Components,
     active: Arc<PluginSet>,
     /// Sets of older generations that unfinished runs still need.
     older: Mutex<Vec<Arc<PluginSet>>>,
@@ -82,7 +86,7 @@ impl Library {
     pub(crate) async fn open(
         runtime: Arc<Runtime>,
         folder: &Path,
-        kept: PathBuf,
+        kept: Components,
         pipelines: &[&Pipeline],
     ) -> Result<Self, LibraryError> {
         let files = list(folder).await?;
@@ -147,15 +151,13 @@ impl Library {
         }
         let mut plugins = Vec::with_capacity(generation.0.len());
         for (id, pinned) in &generation.0 {
-            let file = kept_file(&self.kept, &pinned.digest);
-            let bytes = tokio::fs::read(&file)
-                .await
-                .map_err(|_| LibraryError::Gone { id: id.clone(), digest: pinned.digest })?;
-            let plugin = self
-                .runtime
-                .load(bytes)
-                .await
-                .map_err(|error| LibraryError::Broken(file, Box::new(error)))?;
+            let digest = pinned.digest;
+            let gone = |source| LibraryError::Gone { id: id.clone(), digest, source };
+            let bytes = self.kept.get(digest).await.map_err(gone)?;
+            let plugin =
+                self.runtime.load(bytes).await.map_err(|error| {
+                    LibraryError::Broken(self.kept.file(digest), Box::new(error))
+                })?;
             plugins.push(plugin);
         }
         let set = Arc::new(PluginSet::of(&self.runtime, plugins.into_iter()).await?);
@@ -228,7 +230,7 @@ async fn list(folder: &Path) -> Result<Vec<PathBuf>, LibraryError> {
 
 async fn load_file(
     runtime: &Runtime,
-    kept: &Path,
+    kept: &Components,
     file: PathBuf,
 ) -> (PathBuf, Result<Arc<Plugin>, LibraryError>) {
     let loaded = async {
@@ -239,30 +241,11 @@ async fn load_file(
             .load(bytes.clone())
             .await
             .map_err(|error| LibraryError::Broken(file.clone(), Box::new(error)))?;
-        keep(kept, &plugin, bytes)
+        kept.keep(bytes)
             .await
             .map_err(|error| LibraryError::Keep(plugin.manifest.id.clone(), error))?;
         Ok(plugin)
     };
     let loaded = loaded.await;
     (file, loaded)
-}
-
-/// Keeps the bytes of a component, so that a run finds its exact plugins after any rebuild.
-async fn keep(kept: &Path, plugin: &Plugin, bytes: Vec<u8>) -> std::io::Result<()> {
-    let file = kept_file(kept, &plugin.digest);
-    if tokio::fs::try_exists(&file).await? {
-        return Ok(());
-    }
-    tokio::fs::create_dir_all(kept).await?;
-    crash_point!("component.keep.before");
-    // The process id keeps two hosts that start together apart.
-    let partial = file.with_extension(format!("partial-{}", std::process::id()));
-    tokio::fs::write(&partial, bytes).await?;
-    crash_point!("component.keep.inside");
-    tokio::fs::rename(&partial, &file).await
-}
-
-fn kept_file(kept: &Path, digest: &Digest) -> PathBuf {
-    kept.join(format!("{digest}.wasm"))
 }

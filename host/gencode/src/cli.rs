@@ -25,7 +25,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         with prices of models this version does not know).\n\n\
         DATABASE_URL=postgres://user:password@server/database keeps everything but files in\n\
         PostgreSQL 15 or newer, which several hosts may share; without it, it is an SQLite file\n\
-        in the data folder."
+        in the data folder.\n\n\
+        GENCODE_BLOBS=s3://bucket/prefix keeps the files of all projects in a store like Amazon S3\n\
+        as well, so that another host with the same database can take up any run; the usual\n\
+        AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ALLOW_HTTP\n\
+        say where it is and who asks. GENCODE_BLOBS=file:///shared/folder does the same in a folder."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

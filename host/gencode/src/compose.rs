@@ -8,6 +8,7 @@ use gencode_engine::{Engine, EngineConfig, Parts};
 use gencode_runtime::{Runtime, RuntimeConfig};
 use gencode_sandbox::{Backend, Sandbox, SandboxConfig};
 use gencode_store::Store;
+use gencode_workspace::Workspaces;
 use include_dir::{Dir, include_dir};
 use rust_decimal::Decimal;
 
@@ -49,9 +50,7 @@ pub(crate) async fn open(
 ) -> anyhow::Result<Host> {
     let data = &folders.data;
     let store = open_store(folders).await?;
-    let workspaces = gencode_workspace::Workspaces::open(&folders.workspaces, &data.join("blobs"))
-        .await
-        .context("cannot open the projects' files")?;
+    let workspaces = open_workspaces(folders).await?;
     let runtime = tokio::task::spawn_blocking({
         let cache = data.join("cache/compiled");
         move || Runtime::new(RuntimeConfig::new(cache))
@@ -94,6 +93,14 @@ pub(crate) async fn open_store(folders: &Folders) -> anyhow::Result<Store> {
         )
     })?;
     Ok(Store::connect(&folders.database).await?)
+}
+
+/// The files of the projects, and the blob store that hosts share if there is one.
+pub(crate) async fn open_workspaces(folders: &Folders) -> anyhow::Result<Workspaces> {
+    let blobs = folders.data.join("blobs");
+    Workspaces::open_with(&folders.workspaces, &blobs, folders.blobs.as_ref())
+        .await
+        .context("cannot open the projects' files")
 }
 
 /// The sandbox, started through this very program.

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use gencode_llm::{Endpoint, GatewayConfig, PriceTable, Provider, Secret};
 use gencode_store::Location;
+use gencode_workspace::RemoteConfig;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, LogFormat};
@@ -24,6 +25,8 @@ pub(crate) struct Folders {
     pub(crate) workspaces: PathBuf,
     /// The database (`DATABASE_URL`, else a file in `data`).
     pub(crate) database: Location,
+    /// Where files are that several hosts share (`GENCODE_BLOBS`).
+    pub(crate) blobs: Option<RemoteConfig>,
 }
 
 impl Folders {
@@ -46,7 +49,11 @@ impl Folders {
             Some(address) => address.parse().context("DATABASE_URL")?,
             None => Location::File(data.join("gencode.db")),
         };
-        Ok(Self { data, plugins, workspaces, database })
+        let blobs = match text("GENCODE_BLOBS") {
+            Some(url) => Some(RemoteConfig::parse(&url, aws_settings()).context("GENCODE_BLOBS")?),
+            None => None,
+        };
+        Ok(Self { data, plugins, workspaces, database, blobs })
     }
 }
 
@@ -71,6 +78,13 @@ fn default_plugins_dir() -> anyhow::Result<PathBuf> {
 /// A variable that is set to something.
 pub(crate) fn text(name: &str) -> Option<String> {
     env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// What the environment says about S3, by the names that all its clients know.
+fn aws_settings() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
 }
 
 /// Keys, addresses and defaults of the providers (http-ws-contract §1.1).

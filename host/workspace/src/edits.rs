@@ -39,6 +39,9 @@ const TOOL_SUFFIXES: [&str; 8] =
 /// How deep a directory may lie; the same as for a path.
 const MAX_DEPTH: usize = 32;
 
+/// Bytes of changed files that are stored together.
+const SAVED_AT_ONCE: u64 = 16 * 1024 * 1024;
+
 /// The differences between a working copy and a manifest. All lists are sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
@@ -80,6 +83,7 @@ impl Workspaces {
 fn scan(inner: &Inner, tree: &Tree, base: &Manifest) -> Result<Edits> {
     let walk = walk(tree, base)?;
     let mut edits = Edits { ignored: walk.ignored, ..Edits::default() };
+    let (mut unsaved, mut unsaved_bytes) = (Vec::new(), 0);
     for path in &walk.files {
         let before = base.get(path).copied();
         let (content, executable) = match content_of(tree, path) {
@@ -103,13 +107,19 @@ fn scan(inner: &Inner, tree: &Tree, base: &Manifest) -> Result<Edits> {
             edits.manifest.insert(path.clone(), entry);
             continue;
         }
-        inner.blobs.put_all(&[content.as_slice()])?;
         let size = content.len() as u64;
+        unsaved_bytes += size;
+        unsaved.push(content);
+        if unsaved_bytes >= SAVED_AT_ONCE {
+            inner.save_all(&mut unsaved)?;
+            unsaved_bytes = 0;
+        }
         let entry = Entry { digest, size, executable, author: Author::User };
         edits.manifest.insert(path.clone(), entry);
         let list = if before.is_some() { &mut edits.modified } else { &mut edits.added };
         list.push(path.clone());
     }
+    inner.save_all(&mut unsaved)?;
     for (path, entry) in base.files() {
         if edits.manifest.get(path).is_some() {
             continue;
@@ -121,6 +131,18 @@ fn scan(inner: &Inner, tree: &Tree, base: &Manifest) -> Result<Edits> {
         }
     }
     Ok(edits)
+}
+
+impl Inner {
+    fn save_all(&self, contents: &mut Vec<Vec<u8>>) -> Result<()> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+        self.blobs.put_all(&all)?;
+        contents.clear();
+        Ok(())
+    }
 }
 
 fn content_of(tree: &Tree, path: &WorkspacePath) -> Result<Option<(Vec<u8>, bool)>> {

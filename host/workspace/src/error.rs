@@ -50,6 +50,29 @@ pub enum WorkspaceError {
         #[source]
         source: io::Error,
     },
+    /// Mend the settings of the remote blob store.
+    #[error("the blob store `{store}` cannot be used: {why}")]
+    BadRemote { store: String, why: String },
+    /// Wait until it can be reached, then do it again: nothing that was stored is lost.
+    #[error(
+        "the blob store `{store}` could not {action}; see that it can be reached from here, then try again"
+    )]
+    RemoteUnavailable {
+        store: String,
+        action: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Give the host the right to do it, then do it again.
+    #[error(
+        "the blob store `{store}` refused to {action}; check the credentials and what they allow"
+    )]
+    RemoteRefused {
+        store: String,
+        action: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The work was cut off because the host is shutting down or a bug ended it.
     #[error("the work on the files was cut off")]
     CutOff,

@@ -50,6 +50,7 @@ fn export(
     if !conflicts.is_empty() {
         return Err(WorkspaceError::Conflict { paths: conflicts });
     }
+    inner.prefetch(done.written.iter().filter_map(|path| contents.get(path)))?;
     for path in &done.written {
         if let Some(content) = contents.get(path) {
             write_aside(&tree, path, &inner.fetch(content)?, content.executable())?;

@@ -9,16 +9,20 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use gencode_core::digest::Digest;
 
-use crate::{ManifestDigest, Result, Workspaces, limits::INVENTORY_PAGE, local::Stored};
+use crate::{ManifestDigest, Result, Workspaces, limits::INVENTORY_PAGE, packed::Stored};
 
 /// One blob of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobInfo {
     pub digest: Digest,
-    /// Bytes it takes, compressed.
+    /// Bytes it takes, compressed: its local copy, or the remote one where there is no local one.
     pub stored_bytes: u64,
     /// When it was last stored, or a content that it has already was stored again (to the minute).
     pub modified: SystemTime,
+    /// Whether this machine has a copy.
+    pub local: bool,
+    /// Whether the remote store has it.
+    pub remote: bool,
 }
 
 /// What [`Workspaces::verify_blob`] found.
@@ -26,7 +30,8 @@ pub struct BlobInfo {
 pub enum BlobHealth {
     /// Its content is what its name says.
     Sound,
-    /// The local copy was missing or damaged and was replaced from the remote store.
+    /// The local copy was damaged and came anew from the remote store, or the remote store did not
+    /// have it and got it.
     Repaired,
 }
 
@@ -34,13 +39,14 @@ pub enum BlobHealth {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemovedBlobs {
     pub digests: BTreeSet<Digest>,
-    /// Bytes they took.
+    /// Bytes they took on this machine.
     pub stored_bytes: u64,
 }
 
 impl Workspaces {
     /// The next blobs after `after` in order of digest, about a thousand at most; none at the end.
-    /// Nothing is read but names, so that damaged blobs are listed too.
+    /// Nothing is read but names, so that damaged blobs are listed too, and what only the remote
+    /// store has.
     pub async fn blob_inventory(&self, after: Option<Digest>) -> Result<Vec<BlobInfo>> {
         self.run(move |inner| {
             let first = after.map_or(0, |digest| digest.as_bytes().first().copied().unwrap_or(0));
@@ -49,7 +55,7 @@ impl Workspaces {
                 let stored = inner.blobs.shelf(&format!("{shelf:02x}"))?;
                 let next =
                     stored.into_iter().filter(|blob| after.is_none_or(|after| blob.digest > after));
-                page.extend(next.map(BlobInfo::from));
+                page.extend(next);
                 if page.len() >= INVENTORY_PAGE {
                     page.truncate(INVENTORY_PAGE);
                     break;
@@ -63,11 +69,12 @@ impl Workspaces {
     /// Reads a blob and compares it with its name. [`crate::WorkspaceError::CorruptBlob`] and
     /// [`crate::WorkspaceError::MissingBlob`] are the bad news.
     pub async fn verify_blob(&self, digest: Digest) -> Result<BlobHealth> {
-        self.run(move |inner| inner.blobs.verify(digest).map(|()| BlobHealth::Sound)).await
+        self.run(move |inner| inner.blobs.verify(digest)).await
     }
 
-    /// Removes those of the blobs that were stored before `older_than`. One that is younger or
-    /// gone already is left out of the answer.
+    /// Removes those of the blobs that were stored before `older_than`, from this machine and from
+    /// the remote store, which never lets go of one stored in the last three hours. One that is
+    /// younger or gone already is left out of the answer.
     ///
     /// Nothing is asked about who names them: compare with [`Workspaces::referenced_by`] first, and
     /// choose `older_than` well before the moment the names were collected.
@@ -77,15 +84,7 @@ impl Workspaces {
         older_than: SystemTime,
     ) -> Result<RemovedBlobs> {
         let digests = digests.to_vec();
-        self.run(move |inner| {
-            let mut removed = RemovedBlobs::default();
-            for blob in inner.blobs.remove(&digests, older_than)? {
-                removed.digests.insert(blob.digest);
-                removed.stored_bytes = removed.stored_bytes.saturating_add(blob.bytes);
-            }
-            Ok(removed)
-        })
-        .await
+        self.run(move |inner| inner.blobs.remove(&digests, older_than)).await
     }
 
     /// All blobs that a state of a project needs: its manifest and the contents of its files.
@@ -95,9 +94,9 @@ impl Workspaces {
     }
 }
 
-impl From<Stored> for BlobInfo {
-    fn from(stored: Stored) -> Self {
+impl BlobInfo {
+    pub(crate) fn new(stored: Stored, local: bool, remote: bool) -> Self {
         let Stored { digest, bytes, modified } = stored;
-        Self { digest, stored_bytes: bytes, modified }
+        Self { digest, stored_bytes: bytes, modified, local, remote }
     }
 }

@@ -19,11 +19,15 @@ mod manifest;
 mod materialise;
 mod merge;
 mod overlay;
+mod packed;
+mod parallel;
 mod project;
+mod remote;
 mod staging;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod upload;
 mod workspaces;
 
 pub use edits::Edits;
@@ -37,6 +41,7 @@ pub use materialise::Materialised;
 pub use merge::Merged;
 pub use overlay::{Change, Content, Overlay, View, WriteRules};
 pub use project::SeedFile;
+pub use remote::RemoteConfig;
 pub use workspaces::Workspaces;
 
 /// Short form used throughout.

@@ -3,12 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -17,11 +14,10 @@ use gencode_core::{crash_point, digest::Digest};
 
 use crate::{
     Result, WorkspaceError,
+    packed::{Stored, digest_of, pack, place, unpack},
+    parallel::side_by_side,
     staging::{STAGING, Staging},
 };
-
-/// zstd's default: text shrinks to a quarter at hundreds of megabytes a second.
-const LEVEL: i32 = 3;
 
 /// Most digests remembered as durable; forgetting them costs time, not safety.
 const MAX_DURABLE: usize = 100_000;
@@ -34,9 +30,6 @@ const REMOVALS_PER_LOCK: usize = 200;
 
 /// Name of the lock file, beside the places of [`Staging`].
 const LOCK: &str = "removals";
-
-/// Threads that wait for the disk side by side: it gathers their writes into few of its own.
-const WAITERS: usize = 8;
 
 /// A local directory of blobs: `ab/cdef…`.
 #[derive(Debug)]
@@ -57,19 +50,13 @@ impl LocalBlobs {
         Ok(Self { root: root.to_owned(), dir, staging, durable: Mutex::default() })
     }
 
-    /// Where a blob lives: its directory and its name in it.
-    fn place(digest: Digest) -> (String, String) {
-        let text = digest.to_string();
-        let (shelf, name) = text.split_at(2);
-        (shelf.to_owned(), name.to_owned())
-    }
-
     fn fail(&self) -> impl Fn(io::Error) -> WorkspaceError {
         |error| WorkspaceError::io(&self.root, error)
     }
 
-    /// Keeps contents. When this returns, they are on the disk, and count as young.
-    pub(crate) fn put_all(&self, blobs: &BTreeMap<Digest, &[u8]>) -> Result<()> {
+    /// Keeps contents. When this returns, they are on the disk, and count as young. Returns those
+    /// that were not there.
+    pub(crate) fn put_all(&self, blobs: &BTreeMap<Digest, &[u8]>) -> Result<BTreeSet<Digest>> {
         // Nothing is removed between the look at what is there and the end.
         let _held = self.lock(File::lock_shared)?;
         // A blob that is there but damaged is replaced: its content is at hand.
@@ -87,12 +74,11 @@ impl LocalBlobs {
         // Names too must be on the disk, also those of blobs that were there: whoever is just
         // writing them may not have come this far.
         let unsure = self.not_known_durable(blobs, &missing);
-        let shelves: BTreeSet<String> =
-            unsure.iter().map(|digest| Self::place(*digest).0).collect();
+        let shelves: BTreeSet<String> = unsure.iter().map(|digest| place(*digest).0).collect();
         let shelves: Vec<String> = shelves.into_iter().collect();
         side_by_side(&shelves, |shelf| sync_dir(&self.root.join(shelf)).map_err(self.fail()))?;
         self.durable().extend(unsure);
-        Ok(())
+        Ok(missing.into_iter().map(|(digest, _)| digest).collect())
     }
 
     /// Takes the lock that keeps removals apart from everything that counts on a blob it saw.
@@ -107,7 +93,7 @@ impl LocalBlobs {
 
     /// Makes a blob count as young: somebody is about to name it.
     fn touch(&self, digest: Digest) -> io::Result<()> {
-        let (shelf, name) = Self::place(digest);
+        let (shelf, name) = place(digest);
         let file = File::open(self.root.join(shelf).join(name))?;
         let now = SystemTime::now();
         if file.metadata()?.modified()?.checked_add(YOUNG).is_some_and(|until| until > now) {
@@ -137,7 +123,7 @@ impl LocalBlobs {
     fn make_shelves(&self, digests: impl Iterator<Item = Digest>) -> io::Result<()> {
         let mut made = false;
         for digest in digests {
-            match self.dir.create_dir(Self::place(digest).0) {
+            match self.dir.create_dir(place(digest).0) {
                 Ok(()) => made = true,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -147,34 +133,50 @@ impl LocalBlobs {
     }
 
     fn put(&self, digest: Digest, content: &[u8]) -> io::Result<()> {
-        let (parent, name) = Self::place(digest);
-        let compressed = zstd::bulk::compress(content, LEVEL)?;
+        self.place_packed(digest, &pack(content)?)
+    }
+
+    fn place_packed(&self, digest: Digest, packed: &[u8]) -> io::Result<()> {
+        let (shelf, name) = place(digest);
         crash_point!("blob.put.before");
-        let staged = self.staging.write(&compressed, false, true)?;
+        let staged = self.staging.write(packed, false, true)?;
         crash_point!("blob.put.inside");
-        let place = Path::new(&parent).join(name);
+        let place = Path::new(&shelf).join(name);
         self.staging.dir().rename(&staged, &self.dir, place)
+    }
+
+    /// Keeps a copy of a blob in its stored form, which was checked against its name.
+    pub(crate) fn keep_packed(&self, digest: Digest, packed: &[u8]) -> Result<()> {
+        let _held = self.lock(File::lock_shared)?;
+        self.make_shelves([digest].into_iter()).map_err(self.fail())?;
+        self.place_packed(digest, packed).map_err(self.fail())
+    }
+
+    /// Whether there is a blob of this name, sound or not.
+    pub(crate) fn has(&self, digest: Digest) -> bool {
+        let (shelf, name) = place(digest);
+        self.dir.is_file(Path::new(&shelf).join(name))
+    }
+
+    /// Makes blobs count as young, and returns those that are not here.
+    pub(crate) fn touch_all(&self, digests: &BTreeSet<Digest>) -> Result<BTreeSet<Digest>> {
+        let _held = self.lock(File::lock_shared)?;
+        let mut missing = BTreeSet::new();
+        for digest in digests {
+            if found(self.touch(*digest)).map_err(self.fail())?.is_none() {
+                missing.insert(*digest);
+            }
+        }
+        Ok(missing)
     }
 
     /// The content of a blob of at most `limit` bytes, checked against its name.
     pub(crate) fn get(&self, digest: Digest, limit: u64) -> Result<Vec<u8>> {
-        let (parent, name) = Self::place(digest);
-        let file = match self.dir.open(Path::new(&parent).join(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(WorkspaceError::MissingBlob { digest });
-            }
-            Err(error) => return Err(WorkspaceError::io(&self.root, error)),
-        };
-        let corrupt = |_| WorkspaceError::CorruptBlob { digest };
-        let mut content = Vec::new();
-        zstd::stream::read::Decoder::new(file)
-            .and_then(|decoder| decoder.take(limit.saturating_add(1)).read_to_end(&mut content))
-            .map_err(corrupt)?;
-        if content.len() as u64 > limit || Digest::of(&content) != digest {
-            return Err(WorkspaceError::CorruptBlob { digest });
+        let (shelf, name) = place(digest);
+        match found(self.dir.open(Path::new(&shelf).join(name))).map_err(self.fail())? {
+            Some(file) => unpack(file, digest, limit),
+            None => Err(WorkspaceError::MissingBlob { digest }),
         }
-        Ok(content)
     }
 
     /// The blobs of one shelf (the first two digits of a digest), in order of digest.
@@ -216,7 +218,7 @@ impl LocalBlobs {
     }
 
     fn remove_one(&self, digest: Digest, older_than: SystemTime) -> io::Result<Option<Stored>> {
-        let (shelf, name) = Self::place(digest);
+        let (shelf, name) = place(digest);
         let path = self.root.join(shelf).join(name);
         let Some(metadata) = found(std::fs::metadata(&path))? else { return Ok(None) };
         let (bytes, modified) = (metadata.len(), metadata.modified()?);
@@ -228,26 +230,9 @@ impl LocalBlobs {
     }
 }
 
-/// What is known about a stored blob without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stored {
-    pub(crate) digest: Digest,
-    /// Bytes it takes, compressed.
-    pub(crate) bytes: u64,
-    pub(crate) modified: SystemTime,
-}
-
 /// Makes names in a directory durable.
 fn sync_dir(path: &Path) -> io::Result<()> {
     std::fs::File::open(path)?.sync_all()
-}
-
-/// The digest of a blob by where it lies.
-fn digest_of(shelf: &str, name: &str) -> Option<Digest> {
-    let digest: Digest = format!("{shelf}{name}").parse().ok()?;
-    // Only the spelling we write is one of ours.
-    (shelf.len() == 2 && LocalBlobs::place(digest) == (shelf.to_owned(), name.to_owned()))
-        .then_some(digest)
 }
 
 /// "Not found" is an answer.
@@ -257,25 +242,4 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Does a job for every item on a few threads; the first error is returned.
-fn side_by_side<T: Sync>(items: &[T], job: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    if let [only] = items {
-        return job(only);
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            job(item)?;
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..items.len().min(WAITERS)).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or(Err(WorkspaceError::CutOff)))
-            .fold(Ok(()), Result::and)
-    })
 }

@@ -82,6 +82,7 @@ fn materialise(
     if stale.is_empty() && gone.is_empty() {
         return Ok(done);
     }
+    inner.prefetch(stale.iter().map(|(_, content, _)| content))?;
     // Noted before it is done: after a crash in the middle nothing is forgotten.
     crash_point!("tree.show.before");
     index.extend(stale.iter().map(|(path, _, _)| (path.clone(), None)));

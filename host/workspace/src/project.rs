@@ -72,6 +72,8 @@ impl Workspaces {
                 return inner.build(&id, &to);
             };
             let plan = Plan::make(&tree, &from, &to)?;
+            let wanted = plan.write.iter().map(|(_, entry)| entry.digest);
+            inner.blobs.fetch(wanted, MAX_FILE_BYTES)?;
             // All contents before the first change: a damaged blob must not leave half a state.
             let contents = plan
                 .write
@@ -166,6 +168,7 @@ impl Inner {
         let Some(tree) = Tree::open_in(self.staging.dir(), self.staging.path(), name)? else {
             return Err(WorkspaceError::NotFound { what: "directory", name: name.to_owned() });
         };
+        self.blobs.fetch(manifest.files().map(|(_, entry)| entry.digest), MAX_FILE_BYTES)?;
         for (path, entry) in manifest.files() {
             let content = self.blobs.get(entry.digest, MAX_FILE_BYTES)?;
             tree.create(path, &content, entry.executable)?;

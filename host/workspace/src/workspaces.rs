@@ -2,7 +2,7 @@
 //! writer per project.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,10 +12,10 @@ use gencode_core::{crash_point, digest::Digest, id::ProjectId, path::WorkspacePa
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use crate::{
-    Author, Change, Content, Entry, Manifest, ManifestDigest, Overlay, Result, Saved, View,
-    WorkspaceError,
+    Author, Change, Content, Entry, Manifest, ManifestDigest, Overlay, RemoteConfig, Result, Saved,
+    View, WorkspaceError,
     blobs::Blobs,
-    limits::{BLOCKING_JOBS, MAX_FILE_BYTES, MAX_FILES},
+    limits::{BLOCKING_JOBS, MAX_BLOB_BYTES, MAX_FILE_BYTES, MAX_FILES},
     overlay::WriteRules,
     staging::Staging,
     tree::Tree,
@@ -42,13 +42,24 @@ impl Workspaces {
     /// Opens the working copies under `root` (`<root>/<project id>`) and the blob store in
     /// `blobs`; both are made where missing. What crashed processes left half done is swept.
     pub async fn open(root: &Path, blobs: &Path) -> Result<Self> {
-        let (root, blobs) = (root.to_owned(), blobs.to_owned());
+        Self::open_with(root, blobs, None).await
+    }
+
+    /// The same, with a remote blob store that several hosts share: then `blobs` is this machine's
+    /// copy of what it uses. The remote store must answer.
+    pub async fn open_with(
+        root: &Path,
+        blobs: &Path,
+        remote: Option<&RemoteConfig>,
+    ) -> Result<Self> {
+        let (root, blobs, remote) = (root.to_owned(), blobs.to_owned(), remote.cloned());
+        let runtime = tokio::runtime::Handle::current();
         let open = move || {
             let fail = |error| WorkspaceError::io(&root, error);
             std::fs::create_dir_all(&root).map_err(fail)?;
             let staging = Staging::open(&root)?;
             let dir = Dir::open_ambient_dir(&root, ambient_authority()).map_err(fail)?;
-            let blobs = Blobs::open(&blobs)?;
+            let blobs = Blobs::open(&blobs, remote.as_ref(), runtime)?;
             Ok(Inner { root, dir, staging, blobs })
         };
         let inner =
@@ -125,9 +136,26 @@ impl Workspaces {
         let mut contents = view.contents();
         contents.retain(|path, _| wanted(path));
         self.run(move |inner| {
+            inner.prefetch(contents.values())?;
             contents.into_iter().map(|(path, content)| Ok((path, inner.fetch(&content)?))).collect()
         })
         .await
+    }
+
+    /// Keeps bytes that are no file of a project (at most 64 MiB) for the other hosts, out of
+    /// reach of [`Workspaces::remove_blobs`]. Without a remote store there are no others, and
+    /// nothing happens.
+    pub async fn share(&self, content: Vec<u8>) -> Result<()> {
+        if content.len() as u64 > MAX_BLOB_BYTES {
+            let what = "the size of what is shared".to_owned();
+            return Err(WorkspaceError::TooLarge { what, limit: MAX_BLOB_BYTES });
+        }
+        self.run(move |inner| inner.blobs.share(&content)).await
+    }
+
+    /// The bytes that some host shared, if one did.
+    pub async fn shared(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
+        self.run(move |inner| inner.blobs.shared(digest)).await
     }
 
     /// The stored manifest.
@@ -206,10 +234,22 @@ impl Inner {
         let text = serde_json::to_vec(&manifest)
             .map_err(|error| WorkspaceError::io(&self.root, error.into()))?;
         let all: Vec<&[u8]> = contents.into_iter().chain([text.as_slice()]).collect();
+        let stored: BTreeSet<Digest> = all.iter().map(|content| Digest::of(content)).collect();
+        let named = manifest.files().map(|(_, entry)| entry.digest);
+        self.blobs.rely_on(&named.filter(|digest| !stored.contains(digest)).collect())?;
         crash_point!("manifest.save.before");
         self.blobs.put_all(&all)?;
         crash_point!("manifest.save.after");
         Ok(Saved { digest: ManifestDigest(Digest::of(&text)), manifest })
+    }
+
+    /// Gets local copies of the contents that are only in the remote store, many at once.
+    pub(crate) fn prefetch<'c>(&self, contents: impl Iterator<Item = &'c Content>) -> Result<()> {
+        let blobs = contents.filter_map(|content| match content {
+            Content::Blob(entry) => Some(entry.digest),
+            Content::Text { .. } => None,
+        });
+        self.blobs.fetch(blobs, MAX_FILE_BYTES)
     }
 
     /// The bytes of a content.

@@ -6,6 +6,8 @@ mod escapes;
 mod housekeeping;
 mod merges;
 mod overlays;
+mod remote;
+mod s3;
 mod trees;
 mod user_edits;
 
