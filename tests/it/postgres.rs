@@ -52,8 +52,18 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A server that a test may stop.
+    /// A server that a test may stop. No write waits for the disk: tests end processes, not the
+    /// machine.
     pub(crate) fn start() -> Self {
+        Self::with("-c fsync=off -c full_page_writes=off")
+    }
+
+    /// A server that keeps its word, for measuring.
+    pub(crate) fn durable() -> Self {
+        Self::with("-c fsync=on")
+    }
+
+    fn with(settings: &str) -> Self {
         let bin = binaries();
         // Short: the path of a socket has at most 107 bytes.
         let home = tempfile::Builder::new().prefix("pg-").tempdir().unwrap().keep();
@@ -66,10 +76,9 @@ impl Postgres {
             std::os::unix::fs::chown(&home, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
                 .unwrap();
         }
-        // No write waits for the disk: these tests end processes, not the machine.
         let options = format!(
             "-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=300 \
-             -c fsync=off -c full_page_writes=off -c shared_buffers=64MB",
+             {settings} -c shared_buffers=64MB",
             home = home.display()
         );
         let become_user = "setpriv --reuid postgres --regid postgres --clear-groups";

@@ -1,16 +1,23 @@
 //! Who works on a run: leases with a fencing epoch.
 
 use gencode_core::{
+    crash::Around,
     crash_around,
     event::EventBody,
     id::{HostId, ProjectId, RunId},
+    project::ProjectStatus,
     run::{Run, RunStatus, StepRecord},
     time,
 };
 use jiff::SignedDuration;
 
 use crate::{
-    Result, Store, StoreError, connection::Write, row::to_integer, runs::run_of, sql::sql,
+    Result, Store, StoreError,
+    connection::{KeptProject, Write},
+    row::{Row, to_integer},
+    runs::run_of,
+    sql::{Sql, sql},
+    steps::{no_step, step_of},
 };
 
 /// The right to work on a run. Every write of the owner names it; the store refuses the write with
@@ -111,8 +118,7 @@ impl Store {
 
     /// Keeps the lease alive for another `lease_ms` from now.
     pub async fn renew(&self, lease: &Lease, lease_ms: u32) -> Result<()> {
-        let mut write = self.write(crash_around!("store.run.renew")).await?;
-        write.hold(lease).await?;
+        let (mut write, _) = self.write_as_owner(crash_around!("store.run.renew"), lease).await?;
         let until = write.lease_end(lease_ms);
         let query = sql("UPDATE runs SET lease_until = $2 WHERE id = $1");
         write.execute(query.bind(lease.run.to_string()).bind(until)).await?;
@@ -121,8 +127,7 @@ impl Store {
 
     /// Gives the run back, for example at shutdown; anyone may claim it at once.
     pub async fn release(&self, lease: &Lease) -> Result<()> {
-        let mut write = self.write(crash_around!("store.run.release")).await?;
-        write.hold(lease).await?;
+        let (mut write, _) = self.write_as_owner(crash_around!("store.run.release"), lease).await?;
         let query = sql("UPDATE runs SET host = NULL, lease_until = NULL, epoch = epoch + 1 \
                          WHERE id = $1");
         write.execute(query.bind(lease.run.to_string())).await?;
@@ -145,16 +150,83 @@ impl Write {
         let end = self.now.checked_add(SignedDuration::from_millis(i64::from(lease_ms)));
         time::iso(end.unwrap_or(self.now))
     }
+}
 
-    /// The check before every write of an owner. Returns the run's project.
-    pub(crate) async fn hold(&mut self, lease: &Lease) -> Result<ProjectId> {
-        let query = sql("SELECT project FROM runs \
-                         WHERE id = $1 AND host = $2 AND epoch = $3 AND status = 'running'")
-        .bind(lease.run.to_string())
-        .bind(lease.host.to_string())
-        .bind(to_integer(lease.epoch))
-        .locking();
-        let row = self.optional(query).await?.ok_or(StoreError::LeaseLost(lease.run))?;
-        row.parsed("project")
+impl Store {
+    /// Begins a write of an owner: [`StoreError::LeaseLost`] unless the lease is good. The run and
+    /// its project stay as they are until the write is done. Returns the project.
+    pub(crate) async fn write_as_owner(
+        &self,
+        around: Around,
+        lease: &Lease,
+    ) -> Result<(Write, ProjectId)> {
+        let query = owned("", "", lease);
+        let (mut write, rows) = self.write_reading(around, query).await?;
+        let row = rows.first().ok_or(StoreError::LeaseLost(lease.run))?;
+        let project = write.keep_owned(row)?;
+        Ok((write, project))
+    }
+
+    /// As [`Self::write_as_owner`], for a write to a step. Returns it too.
+    pub(crate) async fn write_to_step(
+        &self,
+        around: Around,
+        lease: &Lease,
+        step: &str,
+    ) -> Result<(Write, ProjectId, StepRecord)> {
+        let (write, project, step, _) = self.write_to_steps(around, lease, step, None).await?;
+        Ok((write, project, step))
+    }
+
+    /// As [`Self::write_to_step`], with another step that may be there.
+    pub(crate) async fn write_to_steps(
+        &self,
+        around: Around,
+        lease: &Lease,
+        step: &str,
+        other: Option<&str>,
+    ) -> Result<(Write, ProjectId, StepRecord, Option<StepRecord>)> {
+        const JOIN: &str = " JOIN steps AS step ON step.run = run.id AND step.step IN ($4, $5)";
+        let query = owned(", step.*", JOIN, lease).bind(step).bind(other.unwrap_or(step));
+        let (mut write, rows) = self.write_reading(around, query).await?;
+        let mut records = rows.iter().map(step_of).collect::<Result<Vec<_>>>()?;
+        if let Some(row) = rows.first() {
+            let project = write.keep_owned(row)?;
+            if let Some(at) = records.iter().position(|record| record.step == step) {
+                let record = records.swap_remove(at);
+                return Ok((write, project, record, records.pop()));
+            }
+        }
+        // Either is missing, the lease or the step; which one decides what the caller does.
+        if write.all(owned("", "", lease)).await?.is_empty() {
+            return Err(StoreError::LeaseLost(lease.run));
+        }
+        Err(no_step(lease.run, step))
+    }
+}
+
+/// Reads and keeps the run of a good lease, its project, and what `join` adds.
+fn owned(columns: &str, join: &str, lease: &Lease) -> Sql {
+    sql(format!(
+        "SELECT run.project, project.status AS project_status, project.last_seq{columns} \
+         FROM runs AS run JOIN projects AS project ON project.id = run.project{join} \
+         WHERE run.id = $1 AND run.host = $2 AND run.epoch = $3 AND run.status = 'running'"
+    ))
+    .bind(lease.run.to_string())
+    .bind(lease.host.to_string())
+    .bind(to_integer(lease.epoch))
+    .locking()
+}
+
+impl Write {
+    fn keep_owned(&mut self, row: &Row) -> Result<ProjectId> {
+        let project = KeptProject {
+            id: row.parsed("project")?,
+            status: row.word("project_status", ProjectStatus::parse)?,
+            last_seq: row.natural("last_seq")?,
+        };
+        let id = project.id.clone();
+        self.project = Some(project);
+        Ok(id)
     }
 }

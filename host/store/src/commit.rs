@@ -34,29 +34,39 @@ pub struct StepCommit {
 impl Store {
     /// Ends a step: its row, documents, checkpoint and events, all or nothing.
     pub async fn commit_step(&self, lease: &Lease, commit: &StepCommit) -> Result<()> {
-        let mut write = self.write(crash_around!("store.step.commit")).await?;
-        let project = write.hold(lease).await?;
-        let from = write.step(lease.run, &commit.step).await?.status;
-        if !from.may_become(commit.status) || commit.status == StepStatus::Running {
-            return Err(illegal(from, commit.status));
+        self.commit_step_and_begin(lease, commit, None, |_| Vec::new()).await.map(|_| ())
+    }
+
+    /// Ends a step and begins the next one, in the same transaction: [`Self::commit_step`], then
+    /// [`Self::begin_step`] of `next`. Returns the number of its try; none when it cannot begin,
+    /// which loses nothing.
+    pub async fn commit_step_and_begin(
+        &self,
+        lease: &Lease,
+        commit: &StepCommit,
+        next: Option<&str>,
+        events: impl FnOnce(u32) -> Vec<EventBody> + Send,
+    ) -> Result<Option<u32>> {
+        let around = crash_around!("store.step.commit");
+        let (mut write, project, step, next) =
+            self.write_to_steps(around, lease, &commit.step, next).await?;
+        if !step.status.may_become(commit.status) || commit.status == StepStatus::Running {
+            return Err(illegal(step.status, commit.status));
         }
         let report = to_json(&commit.report)?;
         let finished = commit.status.is_final().then(|| write.now_text());
-        write
-            .execute(
-                sql("UPDATE steps SET status = $3, reason = $4, report = $5, finished_at = $6 \
-                     WHERE run = $1 AND step = $2 AND status = $7")
-                .bind(lease.run.to_string())
-                .bind(commit.step.clone())
-                .bind(commit.status.as_str())
-                .bind(commit.reason.clone())
-                .bind(report)
-                .bind(finished)
-                .bind(from.as_str()),
-            )
-            .await?;
+        write.later(
+            sql("UPDATE steps SET status = $3, reason = $4, report = $5, finished_at = $6 \
+                 WHERE run = $1 AND step = $2")
+            .bind(lease.run.to_string())
+            .bind(commit.step.clone())
+            .bind(commit.status.as_str())
+            .bind(commit.reason.clone())
+            .bind(report)
+            .bind(finished),
+        );
         for document in &commit.documents {
-            write.put_document(lease.run, &commit.step, document).await?;
+            write.put_document(lease.run, &commit.step, document);
         }
         if let Some(checkpoint) = &commit.checkpoint {
             if checkpoint.project != project {
@@ -73,8 +83,13 @@ impl Store {
         {
             write.project_becomes(&project, ProjectStatus::Building).await?;
         }
-        write.append_events(&project, Some(lease.run), commit.events.clone()).await?;
-        write.commit().await
+        let next = next.filter(|next| next.status.may_become(StepStatus::Running));
+        let attempt = next.map(|next| write.start_step(lease.run, &next));
+        let mut bodies = commit.events.clone();
+        bodies.extend(attempt.map(events).into_iter().flatten());
+        write.append_events(&project, Some(lease.run), bodies).await?;
+        write.commit().await?;
+        Ok(attempt)
     }
 
     /// Ends a run. `Completed` is refused while a step is neither completed nor skipped; otherwise
@@ -86,8 +101,7 @@ impl Store {
         reason: &str,
         events: Vec<EventBody>,
     ) -> Result<()> {
-        let mut write = self.write(crash_around!("store.run.finish")).await?;
-        write.hold(lease).await?;
+        let (mut write, _) = self.write_as_owner(crash_around!("store.run.finish"), lease).await?;
         let run = write.run(lease.run).await?;
         if !status.is_final() {
             let (from, to) = (run.status.as_str(), status.as_str());

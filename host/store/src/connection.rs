@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gencode_core::{
     crash::{self, Around},
     id::ProjectId,
+    project::ProjectStatus,
     time,
 };
 use jiff::Timestamp;
@@ -19,8 +20,11 @@ use crate::{
     sql::{Sql, sql},
 };
 
-const NOW: &str = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', \
-                   'YYYY-MM-DD\"T\"HH24:MI:SS.US') || '+00:00' AS now";
+// Milliseconds padded to the microseconds of the stored form.
+const SQLITE_NOW: &str = "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'";
+
+const POSTGRES_NOW: &str = "to_char(clock_timestamp() AT TIME ZONE 'UTC', \
+                            'YYYY-MM-DD\"T\"HH24:MI:SS.US') || '+00:00'";
 
 impl Store {
     /// The first row, if any.
@@ -57,27 +61,47 @@ impl Store {
 
     /// Begins a write. Dropping it undoes it. `around` names it for tests that end the process.
     pub(crate) async fn write(&self, around: Around) -> Result<Write> {
+        // A row of one column, so that the clock can be put before it.
+        Ok(self.write_reading(around, sql("SELECT 1 AS one")).await?.0)
+    }
+
+    /// Begins a write with its first query, in one journey to the database.
+    pub(crate) async fn write_reading(
+        &self,
+        around: Around,
+        query: Sql,
+    ) -> Result<(Write, Vec<Row>)> {
         crash::pass(around.before);
-        let (tx, now) = match &self.inner.engine {
-            Engine::Sqlite { writer, .. } => {
-                let (turn, now) = writer.begin().await?;
-                (Tx::Sqlite(turn), Some(now))
-            }
+        let (tx, clock) = match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => (Tx::Sqlite(writer.begin().await?), SQLITE_NOW),
             Engine::Postgres(pool) => {
                 let tx = pool.begin().await;
-                let tx = tx.map_err(|error| StoreError::of(&self.inner.name, error))?;
-                (Tx::Postgres(tx), None)
+                (
+                    Tx::Postgres(tx.map_err(|error| StoreError::of(&self.inner.name, error))?),
+                    POSTGRES_NOW,
+                )
             }
         };
-        let epoch = Timestamp::UNIX_EPOCH;
-        let mut write =
-            Write { tx, now: now.unwrap_or(epoch), store: self.clone(), hints: Vec::new(), around };
-        if now.is_none() {
-            let row = write.optional(sql(NOW)).await?;
-            write.now =
-                row.ok_or_else(|| self.damaged("it does not know the time"))?.instant("now")?;
+        let mut write = Write {
+            tx,
+            now: Timestamp::UNIX_EPOCH,
+            store: self.clone(),
+            hints: Vec::new(),
+            pending: Vec::new(),
+            project: None,
+            around,
+        };
+        let rows = write.all(query.with_now(clock)).await?;
+        match rows.first() {
+            Some(row) => write.now = row.instant("now")?,
+            // Whoever finds nothing may still want to write.
+            None => {
+                let row = write.optional(sql("SELECT 1 AS one").with_now(clock)).await?;
+                let row = row.ok_or_else(|| self.damaged("it does not know the time"))?;
+                write.now = row.instant("now")?;
+            }
         }
-        Ok(write)
+        Ok((write, rows))
     }
 
     pub(crate) fn damaged(&self, detail: &str) -> StoreError {
@@ -92,7 +116,19 @@ pub(crate) struct Write {
     pub(crate) now: Timestamp,
     store: Store,
     hints: Vec<EventHint>,
+    /// Statements nobody waits for; sent with the next one, or at the end.
+    pending: Vec<Sql>,
+    /// The project this write has read and keeps.
+    pub(crate) project: Option<KeptProject>,
     around: Around,
+}
+
+/// What a write knows of the project it writes to. Nobody else changes it meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptProject {
+    pub(crate) id: ProjectId,
+    pub(crate) status: ProjectStatus,
+    pub(crate) last_seq: u64,
 }
 
 enum Tx {
@@ -110,21 +146,25 @@ impl Write {
         Arc::clone(&self.store.inner.name)
     }
 
+    /// A statement whose outcome is certain, for example on a row that was read and is kept: it is
+    /// sent with the next one. None of those that wait may need what another one does.
+    pub(crate) fn later(&mut self, query: Sql) {
+        self.pending.push(query);
+    }
+
     /// Runs a statement and says how many rows it touched.
     pub(crate) async fn execute(&mut self, query: Sql) -> Result<u64> {
+        self.send().await?;
         if query.has_nul() {
             return Err(StoreError::Nul);
         }
         let name = self.name();
         match &mut self.tx {
-            Tx::Sqlite(turn) => match query.sqlite().execute(turn.connection()?).await {
-                Ok(done) => Ok(done.rows_affected()),
-                Err(error) => Err(turn.failed(StoreError::of(&name, error))),
-            },
-            Tx::Postgres(tx) => match query.postgres().execute(&mut **tx).await {
-                Ok(done) => Ok(done.rows_affected()),
-                Err(error) => Err(StoreError::of(&name, error)),
-            },
+            Tx::Sqlite(turn) => turn.execute(vec![query]).await,
+            Tx::Postgres(tx) => {
+                let done = query.postgres().execute(&mut **tx).await;
+                done.map(|done| done.rows_affected()).map_err(|error| StoreError::of(&name, error))
+            }
         }
     }
 
@@ -133,16 +173,42 @@ impl Write {
     }
 
     pub(crate) async fn all(&mut self, query: Sql) -> Result<Vec<Row>> {
+        self.send().await?;
         let name = self.name();
         match &mut self.tx {
-            Tx::Sqlite(turn) => match query.sqlite().fetch_all(turn.connection()?).await {
-                Ok(rows) => Ok(rows.into_iter().map(|row| Row::sqlite(&name, row)).collect()),
-                Err(error) => Err(turn.failed(StoreError::of(&name, error))),
-            },
-            Tx::Postgres(tx) => match query.postgres().fetch_all(&mut **tx).await {
-                Ok(rows) => Ok(rows.into_iter().map(|row| Row::postgres(&name, row)).collect()),
-                Err(error) => Err(StoreError::of(&name, error)),
-            },
+            Tx::Sqlite(turn) => {
+                let rows = turn.all(vec![query]).await?;
+                Ok(rows.into_iter().map(|row| Row::sqlite(&name, row)).collect())
+            }
+            Tx::Postgres(tx) => {
+                let rows = query.postgres().fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row::postgres(&name, row)).collect())
+                    .map_err(|error| StoreError::of(&name, error))
+            }
+        }
+    }
+
+    /// Whether a statement that begins so waits.
+    pub(crate) fn waits(&self, begin: &str) -> bool {
+        self.pending.iter().any(|query| query.begins_with(begin))
+    }
+
+    /// Sends the statements that wait.
+    pub(crate) async fn send(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let name = self.name();
+        let statements = std::mem::take(&mut self.pending);
+        if statements.iter().any(Sql::has_nul) {
+            return Err(StoreError::Nul);
+        }
+        match &mut self.tx {
+            Tx::Sqlite(turn) => turn.execute(statements).await.map(|_| ()),
+            Tx::Postgres(tx) => {
+                let done = Sql::together(statements).postgres().execute(&mut **tx).await;
+                done.map(|_| ()).map_err(|error| StoreError::of(&name, error))
+            }
         }
     }
 
@@ -152,8 +218,19 @@ impl Write {
     }
 
     /// Makes the write durable, then tells the listeners.
-    pub(crate) async fn commit(self) -> Result<()> {
+    pub(crate) async fn commit(mut self) -> Result<()> {
         let name = self.name();
+        let last = std::mem::take(&mut self.pending);
+        if last.iter().any(Sql::has_nul) {
+            return Err(StoreError::Nul);
+        }
+        match &mut self.tx {
+            Tx::Sqlite(turn) => turn.finish(last).await?,
+            Tx::Postgres(_) => {
+                self.pending = last;
+                self.send().await?;
+            }
+        }
         crash::pass(self.around.inside);
         match self.tx {
             Tx::Sqlite(turn) => turn.commit().await?,

@@ -53,14 +53,9 @@ impl Store {
 }
 
 impl Write {
-    pub(crate) async fn put_document(
-        &mut self,
-        run: RunId,
-        step: &str,
-        document: &Document,
-    ) -> Result<()> {
+    pub(crate) fn put_document(&mut self, run: RunId, step: &str, document: &Document) {
         let now = self.now_text();
-        self.execute(
+        self.later(
             sql("INSERT INTO documents (run, name, step, media_type, content, at) \
                  VALUES ($1, $2, $3, $4, $5, $6) \
                  ON CONFLICT (run, name) DO UPDATE SET step = excluded.step, \
@@ -71,8 +66,6 @@ impl Write {
             .bind(document.media_type.clone())
             .bind(document.content.clone())
             .bind(now),
-        )
-        .await?;
-        Ok(())
+        );
     }
 }

@@ -74,9 +74,6 @@ impl StoreError {
     /// Sorts a failure of the database.
     pub(crate) fn of(database: &str, error: sqlx::Error) -> Self {
         let name = || database.to_owned();
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::Busy { database: name() };
-        }
         if let sqlx::Error::ColumnDecode { index, source } = &error {
             return Self::Corrupt { database: name(), detail: format!("column {index}: {source}") };
         }

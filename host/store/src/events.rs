@@ -17,6 +17,9 @@ use crate::{
 
 const MAX_PAGE: u32 = 1000;
 
+/// Most rows one statement adds.
+const MAX_ROWS: usize = 100;
+
 /// Something was added to a project's history by this process.
 ///
 /// Only a hint: read the events after the last one you have, and look now and then without a hint
@@ -92,33 +95,47 @@ impl Write {
         run: Option<RunId>,
         bodies: Vec<EventBody>,
     ) -> Result<Vec<Event>> {
-        let count = to_integer(bodies.len() as u64);
+        if bodies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = self.keep_project(project).await?.last_seq;
+        // The project's row is touched once by all that is sent together.
+        if self.waits("UPDATE projects") {
+            self.send().await?;
+        }
         let now = self.now_text();
-        let query = sql("UPDATE projects SET last_seq = last_seq + $2, modified_at = $3 \
-                         WHERE id = $1 RETURNING last_seq")
-        .bind(project.to_string())
-        .bind(count)
-        .bind(now.clone());
-        let row = self.optional(query).await?.ok_or_else(|| no_project(project))?;
-        let last = row.natural("last_seq")?;
-        let first = last.saturating_sub(bodies.len() as u64).saturating_add(1);
-        let mut events = Vec::with_capacity(bodies.len());
-        for (seq, body) in (first..).zip(bodies) {
-            let json = to_json(&body)?;
-            self.execute(
-                sql("INSERT INTO events (project, seq, at, run, body) VALUES ($1, $2, $3, $4, $5)")
-                    .bind(project.to_string())
-                    .bind(to_integer(seq))
-                    .bind(now.clone())
-                    .bind(run.map(|run| run.to_string()))
-                    .bind(json),
-            )
-            .await?;
-            events.push(Event { project: project.clone(), seq, at: self.now, run, body });
+        let events: Vec<Event> = (before.saturating_add(1)..)
+            .zip(bodies)
+            .map(|(seq, body)| Event { project: project.clone(), seq, at: self.now, run, body })
+            .collect();
+        let last = before.saturating_add(events.len() as u64);
+        self.later(
+            sql("UPDATE projects SET last_seq = $2, modified_at = $3 WHERE id = $1")
+                .bind(project.to_string())
+                .bind(to_integer(last))
+                .bind(now.clone()),
+        );
+        for some in events.chunks(MAX_ROWS) {
+            let rows: Vec<String> = (0..some.len())
+                .map(|row| format!("($1, ${}, $2, $3, ${})", 4 + 2 * row, 5 + 2 * row))
+                .collect();
+            let text = format!(
+                "INSERT INTO events (project, seq, at, run, body) VALUES {}",
+                rows.join(", ")
+            );
+            let mut insert = sql(text)
+                .bind(project.to_string())
+                .bind(now.clone())
+                .bind(run.map(|run| run.to_string()));
+            for event in some {
+                insert = insert.bind(to_integer(event.seq)).bind(to_json(&event.body)?);
+            }
+            self.later(insert);
         }
-        if !events.is_empty() {
-            self.hint(project.clone(), last);
+        if let Some(project) = &mut self.project {
+            project.last_seq = last;
         }
+        self.hint(project.clone(), last);
         Ok(events)
     }
 }

@@ -1,6 +1,12 @@
 //! The journal: what every host call of a step was answered, so that a replay gets the same answers.
 
-use gencode_core::{crash_around, digest::Digest, id::RunId, ledger::LedgerEntry};
+use gencode_core::{
+    crash_around,
+    digest::Digest,
+    id::RunId,
+    ledger::LedgerEntry,
+    run::{StepRecord, StepStatus},
+};
 use serde_json::Value;
 
 use crate::{Lease, Result, Store, StoreError, connection::Write, row::to_json, sql::sql};
@@ -28,14 +34,14 @@ impl Store {
     /// [`StoreError::Conflict`] when that position has an answer already, or when the step is not
     /// being worked on in that try.
     pub async fn journal_append(&self, lease: &Lease, entry: &JournalEntry) -> Result<()> {
-        let mut write = self.write(crash_around!("store.journal.append")).await?;
-        let project = write.hold(lease).await?;
         if entry.run != lease.run {
             return Err(StoreError::LeaseLost(entry.run));
         }
-        write.insert_journal(entry).await?;
+        let around = crash_around!("store.journal.append");
+        let (mut write, project, step) = self.write_to_step(around, lease, &entry.step).await?;
+        write.insert_journal(&step, entry)?;
         if let Some(ledger) = &entry.ledger {
-            write.insert_ledger(&project, ledger).await?;
+            write.insert_ledger(&project, ledger);
         }
         write.commit().await
     }
@@ -49,7 +55,7 @@ impl Store {
     ) -> Result<Vec<JournalEntry>> {
         let rows = self
             .all(
-                sql("SELECT path, digest, call, reply FROM journal \
+                sql("SELECT path, digest, call, reply, checksum FROM journal \
                      WHERE run = $1 AND step = $2 AND attempt = $3 ORDER BY path")
                 .bind(run.to_string())
                 .bind(step.to_owned())
@@ -58,7 +64,7 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| {
-                Ok(JournalEntry {
+                let entry = JournalEntry {
                     run,
                     step: step.to_owned(),
                     attempt,
@@ -67,51 +73,57 @@ impl Store {
                     call: row.json("call")?,
                     reply: row.json("reply")?,
                     ledger: None,
-                })
+                };
+                let sum = checksum(&entry, &row.text("call")?, &row.text("reply")?);
+                match row.optional_parsed::<Digest>("checksum")? {
+                    Some(written) if written != sum => Err(self.damaged(&format!(
+                        "call {} of step `{step}` of run {run} is not as it was written",
+                        entry.path
+                    ))),
+                    _ => Ok(entry),
+                }
             })
             .collect()
     }
 }
 
 impl Write {
-    pub(crate) async fn insert_journal(&mut self, entry: &JournalEntry) -> Result<()> {
-        let taken = sql("SELECT 1 FROM journal \
-                         WHERE run = $1 AND step = $2 AND attempt = $3 AND path = $4")
-        .bind(entry.run.to_string())
-        .bind(entry.step.clone())
-        .bind(i64::from(entry.attempt))
-        .bind(entry.path.clone());
-        if self.optional(taken).await?.is_some() {
+    /// Adds an answer to the try that is going on: one that no replay would read is a mistake. A
+    /// position that has its answer already is refused when the write is sent.
+    pub(crate) fn insert_journal(&mut self, step: &StepRecord, entry: &JournalEntry) -> Result<()> {
+        if step.status != StepStatus::Running || step.attempt != entry.attempt {
             return Err(StoreError::Conflict(format!(
-                "call {} of step `{}` has its answer already",
-                entry.path, entry.step
+                "step `{}` is not being worked on in try {}",
+                entry.step, entry.attempt
             )));
         }
         let call = to_json(&entry.call)?;
         let reply = to_json(&entry.reply)?;
+        let checksum = checksum(entry, &call, &reply);
         let now = self.now_text();
-        // Only for the try that is going on: an answer that no replay would read is a mistake.
-        let added = self
-            .execute(
-                sql("INSERT INTO journal (run, step, attempt, path, digest, call, reply, at) \
-                     SELECT run, step, attempt, $4, $5, $6, $7, $8 FROM steps \
-                     WHERE run = $1 AND step = $2 AND attempt = $3 AND status = 'running'")
-                .bind(entry.run.to_string())
-                .bind(entry.step.clone())
-                .bind(i64::from(entry.attempt))
-                .bind(entry.path.clone())
-                .bind(entry.digest.to_string())
-                .bind(call)
-                .bind(reply)
-                .bind(now),
-            )
-            .await?;
-        if added == 1 {
-            return Ok(());
-        }
-        Err(StoreError::Conflict(format!(
-            "step `{}` is not being worked on in try {}",
-            entry.step, entry.attempt
-        )))
+        self.later(
+            sql("INSERT INTO journal \
+                 (run, step, attempt, path, digest, call, reply, at, checksum) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+            .bind(entry.run.to_string())
+            .bind(entry.step.clone())
+            .bind(i64::from(entry.attempt))
+            .bind(entry.path.clone())
+            .bind(entry.digest.to_string())
+            .bind(call)
+            .bind(reply)
+            .bind(now)
+            .bind(checksum.to_string()),
+        );
+        Ok(())
     }
+}
+
+/// What a row of the journal must still add up to when it is read: a database does not notice a
+/// flipped bit in a text, and a wrong answer must not be replayed.
+fn checksum(entry: &JournalEntry, call: &str, reply: &str) -> Digest {
+    let JournalEntry { run, step, attempt, path, digest, .. } = entry;
+    let length = call.len();
+    let row = format!("{run}\n{step}\n{attempt}\n{path}\n{digest}\n{length}\n{call}\n{reply}");
+    Digest::of(row.as_bytes())
 }

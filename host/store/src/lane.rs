@@ -12,24 +12,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gencode_core::time;
-use jiff::Timestamp;
-use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
 
-use crate::{Result, StoreError};
+use crate::{
+    Result, StoreError,
+    sql::{Sql, sql},
+};
 
 /// Writes that may stand in line. More would only wait for their deadline.
 const LINE: usize = 4096;
 
 /// How long a write stands in line before it is told that the database is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-// Milliseconds padded to the microseconds of the stored form.
-const NOW: &str = "SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00' AS now";
 
 /// The line before the desk.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ struct Desk {
     state: State,
     /// Writes that are done but not yet on the disk.
     waiting: Vec<oneshot::Sender<Result<()>>>,
+    /// What begins the write that is going on; sent with its first statement.
+    begin: Option<&'static str>,
     /// Whether the database failed under one of the writes of this transaction.
     broken: Option<StoreError>,
 }
@@ -74,7 +77,8 @@ impl Lane {
     pub(crate) async fn open(database: &Arc<str>, options: &SqliteConnectOptions) -> Result<Self> {
         let connection =
             options.connect().await.map_err(|error| StoreError::of(database, error))?;
-        let desk = Desk { connection, state: State::Idle, waiting: Vec::new(), broken: None };
+        let desk =
+            Desk { connection, state: State::Idle, waiting: Vec::new(), begin: None, broken: None };
         Ok(Self {
             database: Arc::clone(database),
             desk: Arc::new(Mutex::new(desk)),
@@ -83,30 +87,18 @@ impl Lane {
         })
     }
 
-    /// Waits for the desk and begins a write. Returns the database's clock with it.
-    pub(crate) async fn begin(&self) -> Result<(Turn, Timestamp)> {
+    /// Waits for the desk. The write begins with its first statement.
+    pub(crate) async fn begin(&self) -> Result<Turn> {
         let busy = || StoreError::Busy { database: self.database.to_string() };
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
         let desk = Arc::clone(&self.desk).lock_owned();
-        let desk = timeout(PATIENCE, desk).await.map_err(|_| busy())?;
-        let mut turn = Turn { lane: self.clone(), desk: Some(desk), _place: place };
-        let database = Arc::clone(&self.database);
-        let desk = turn.desk()?;
-        desk.undo(&database).await;
-        let begin = if desk.state == State::Idle {
-            desk.state = State::First;
-            "BEGIN IMMEDIATE; "
-        } else {
-            desk.state = State::Further;
-            "SAVEPOINT one; "
+        let mut desk = timeout(PATIENCE, desk).await.map_err(|_| busy())?;
+        desk.undo(&self.database).await;
+        (desk.state, desk.begin) = match desk.state {
+            State::Idle => (State::First, Some("BEGIN IMMEDIATE")),
+            _ => (State::Further, Some("SAVEPOINT one")),
         };
-        let text = sqlx::AssertSqlSafe(format!("{begin}{NOW}"));
-        let row = sqlx::query(text).fetch_one(&mut desk.connection).await;
-        let now: Result<String, sqlx::Error> = row.and_then(|row| row.try_get("now"));
-        let now = now.map_err(|error| desk.noted(StoreError::of(&database, error), &database))?;
-        let now = time::parse_iso(&now)
-            .ok_or_else(|| StoreError::damaged(&database, "it does not know the time"))?;
-        Ok((turn, now))
+        Ok(Turn { lane: self.clone(), desk: Some(desk), _place: place })
     }
 
     /// Writes what is in the log into the file itself. What is begun afterwards finds no desk.
@@ -139,36 +131,43 @@ impl Turn {
             .ok_or_else(|| StoreError::Busy { database: self.lane.database.to_string() })
     }
 
-    /// The connection on which the write is made.
-    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection> {
-        Ok(&mut self.desk()?.connection)
-    }
-
-    /// Notes a failure of a statement: one of the database itself takes the whole group with it.
-    pub(crate) fn failed(&mut self, error: StoreError) -> StoreError {
+    /// Runs statements one after the other and returns the rows of all.
+    pub(crate) async fn all(&mut self, statements: Vec<Sql>) -> Result<Vec<SqliteRow>> {
         let database = Arc::clone(&self.lane.database);
-        match self.desk() {
-            Ok(desk) => desk.noted(error, &database),
-            Err(_) => error,
-        }
+        let desk = self.desk()?;
+        let query = Sql::sequence(desk.begun(statements));
+        let rows = query.sqlite().fetch_all(&mut desk.connection).await;
+        rows.map_err(|error| desk.noted(StoreError::of(&database, error), &database))
     }
 
-    /// Ends the write and waits until it is on the disk.
+    /// Runs statements one after the other and says how many rows were touched.
+    pub(crate) async fn execute(&mut self, statements: Vec<Sql>) -> Result<u64> {
+        let database = Arc::clone(&self.lane.database);
+        let desk = self.desk()?;
+        let query = Sql::sequence(desk.begun(statements));
+        let done = query.sqlite().execute(&mut desk.connection).await;
+        done.map(|done| done.rows_affected())
+            .map_err(|error| desk.noted(StoreError::of(&database, error), &database))
+    }
+
+    /// Runs the last statements. Afterwards the write is whole, but not yet on the disk.
+    pub(crate) async fn finish(&mut self, mut statements: Vec<Sql>) -> Result<()> {
+        if self.desk()?.state == State::Further {
+            statements.push(sql("RELEASE one"));
+        }
+        if !statements.is_empty() {
+            self.execute(statements).await?;
+        }
+        // Only now: a caller that went away in between left a write that must be undone.
+        self.desk()?.state = State::Open;
+        Ok(())
+    }
+
+    /// Gives the desk to the next and waits until the write is on the disk.
     pub(crate) async fn commit(mut self) -> Result<()> {
         let database = Arc::clone(&self.lane.database);
         let (tell, told) = oneshot::channel();
-        {
-            let desk = self.desk()?;
-            let savepoint = desk.state == State::Further;
-            // From here on a cancelled caller leaves a write that is whole, which may be committed.
-            desk.state = State::Open;
-            if savepoint {
-                let released = sqlx::query("RELEASE one").execute(&mut desk.connection).await;
-                released
-                    .map_err(|error| desk.noted(StoreError::of(&database, error), &database))?;
-            }
-            desk.waiting.push(tell);
-        }
+        self.desk()?.waiting.push(tell);
         drop(self);
         told.await.unwrap_or_else(|_| {
             let source = "the host is shutting down".into();
@@ -186,6 +185,14 @@ impl Drop for Turn {
 }
 
 impl Desk {
+    /// The statements, with what begins the write before the first of them.
+    fn begun(&mut self, mut statements: Vec<Sql>) -> Vec<Sql> {
+        if let Some(begin) = self.begin.take() {
+            statements.insert(0, sql(begin));
+        }
+        statements
+    }
+
     fn noted(&mut self, error: StoreError, database: &str) -> StoreError {
         if error.is_of_the_database() && self.broken.is_none() {
             self.broken = Some(error.again(database));
@@ -196,9 +203,18 @@ impl Desk {
     /// Undoes the write that someone began and dropped, and the whole transaction if the database
     /// failed in it.
     async fn undo(&mut self, database: &str) {
+        let never_begun = self.begin.take().is_some();
         let undone = match self.state {
             _ if self.broken.is_some() => Err(None),
             State::Idle | State::Open => return,
+            State::First if never_begun => {
+                self.state = State::Idle;
+                return;
+            }
+            State::Further if never_begun => {
+                self.state = State::Open;
+                return;
+            }
             State::First => Err(None),
             State::Further => {
                 let back = sqlx::query("ROLLBACK TO one; RELEASE one");

@@ -128,12 +128,8 @@ impl Store {
 }
 
 impl Write {
-    pub(crate) async fn insert_ledger(
-        &mut self,
-        project: &ProjectId,
-        entry: &LedgerEntry,
-    ) -> Result<()> {
-        self.execute(
+    pub(crate) fn insert_ledger(&mut self, project: &ProjectId, entry: &LedgerEntry) {
+        self.later(
             sql("INSERT INTO ledger (project, run, step, agent, task, provider, model, \
                  input_tokens, output_tokens, cost_usd, is_retry, at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
@@ -149,8 +145,6 @@ impl Write {
             .bind(entry.cost_usd.to_string())
             .bind(i64::from(entry.is_retry))
             .bind(time::iso(entry.at)),
-        )
-        .await?;
-        Ok(())
+        );
     }
 }

@@ -63,8 +63,8 @@ const QUESTION: &str = "SELECT * FROM questions WHERE run = $1";
 impl Store {
     /// Puts a run to sleep. Its owner loses it; steps that were running stay so, with their journal.
     pub async fn pause_run(&self, lease: &Lease, pause: &Pause) -> Result<()> {
-        let mut write = self.write(crash_around!("store.run.pause")).await?;
-        let project = write.hold(lease).await?;
+        let (mut write, project) =
+            self.write_as_owner(crash_around!("store.run.pause"), lease).await?;
         write
             .execute(
                 sql("UPDATE runs SET status = 'paused', reason = $2, resume_at = $3, \
@@ -98,18 +98,18 @@ impl Store {
             return Err(StoreError::Conflict(format!("run {id} has no open question")));
         };
         let question = question_of(&row)?;
-        write
-            .insert_journal(&JournalEntry {
-                run: id,
-                step: question.step,
-                attempt: question.attempt,
-                path: question.path,
-                digest: question.digest,
-                call: question.call,
-                reply,
-                ledger: None,
-            })
-            .await?;
+        let step = write.step(id, &question.step).await?;
+        let entry = JournalEntry {
+            run: id,
+            step: question.step,
+            attempt: question.attempt,
+            path: question.path,
+            digest: question.digest,
+            call: question.call,
+            reply,
+            ledger: None,
+        };
+        write.insert_journal(&step, &entry)?;
         write.execute(sql("DELETE FROM questions WHERE run = $1").bind(id.to_string())).await?;
         let run = write.wake(id, events).await?;
         write.commit().await?;

@@ -8,7 +8,12 @@ use gencode_core::{
     time,
 };
 
-use crate::{Result, Store, StoreError, connection::Write, row::Row, sql::sql};
+use crate::{
+    Result, Store, StoreError,
+    connection::{KeptProject, Write},
+    row::Row,
+    sql::sql,
+};
 
 const MAX_PAGE: u32 = 500;
 
@@ -123,11 +128,27 @@ pub(crate) fn no_project(id: &ProjectId) -> StoreError {
 }
 
 impl Write {
-    /// State of the project as this write sees it.
+    /// State of the project as this write sees it. Nobody else changes the project until the write
+    /// is done.
     pub(crate) async fn project_status(&mut self, id: &ProjectId) -> Result<ProjectStatus> {
-        let query = sql("SELECT status FROM projects WHERE id = $1").bind(id.to_string()).locking();
+        Ok(self.keep_project(id).await?.status)
+    }
+
+    /// Reads the project and keeps it, unless this write has it already.
+    pub(crate) async fn keep_project(&mut self, id: &ProjectId) -> Result<KeptProject> {
+        if let Some(project) = self.project.as_ref().filter(|project| project.id == *id) {
+            return Ok(project.clone());
+        }
+        let query = sql("SELECT status, last_seq FROM projects WHERE id = $1");
+        let query = query.bind(id.to_string()).locking();
         let row = self.optional(query).await?.ok_or_else(|| no_project(id))?;
-        row.word("status", ProjectStatus::parse)
+        let project = KeptProject {
+            id: id.clone(),
+            status: row.word("status", ProjectStatus::parse)?,
+            last_seq: row.natural("last_seq")?,
+        };
+        self.project = Some(project.clone());
+        Ok(project)
     }
 
     /// Takes the project to `to`, if the rules allow it.
@@ -140,13 +161,15 @@ impl Write {
         from.become_(to)?;
         let now = self.now_text();
         self.execute(
-            sql("UPDATE projects SET status = $2, modified_at = $3 WHERE id = $1 AND status = $4")
+            sql("UPDATE projects SET status = $2, modified_at = $3 WHERE id = $1")
                 .bind(id.to_string())
                 .bind(to.as_str())
-                .bind(now)
-                .bind(from.as_str()),
+                .bind(now),
         )
         .await?;
+        if let Some(project) = &mut self.project {
+            project.status = to;
+        }
         Ok(())
     }
 }

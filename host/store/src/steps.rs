@@ -44,33 +44,23 @@ impl Store {
         step: &str,
         events: impl FnOnce(u32) -> Vec<EventBody> + Send,
     ) -> Result<u32> {
-        let mut write = self.write(crash_around!("store.step.begin")).await?;
-        let project = write.hold(lease).await?;
-        let record = write.step(lease.run, step).await?;
+        let around = crash_around!("store.step.begin");
+        let (mut write, project, record) = self.write_to_step(around, lease, step).await?;
         if record.status == StepStatus::Running {
             return Ok(record.attempt);
         }
         if !record.status.may_become(StepStatus::Running) {
             return Err(illegal(record.status, StepStatus::Running));
         }
-        let now = write.now_text();
-        let attempt = record.attempt.saturating_add(1);
-        write
-            .execute(
-                sql("UPDATE steps SET status = 'running', attempt = $3, reason = '', \
-                     started_at = coalesce(started_at, $4), finished_at = NULL \
-                     WHERE run = $1 AND step = $2 AND status = $5")
-                .bind(lease.run.to_string())
-                .bind(step.to_owned())
-                .bind(i64::from(attempt))
-                .bind(now)
-                .bind(record.status.as_str()),
-            )
-            .await?;
+        let attempt = write.start_step(lease.run, &record);
         write.append_events(&project, Some(lease.run), events(attempt)).await?;
         write.commit().await?;
         Ok(attempt)
     }
+}
+
+pub(crate) fn no_step(run: RunId, step: &str) -> StoreError {
+    StoreError::NotFound { what: "step", id: format!("{run}/{step}") }
 }
 
 pub(crate) fn illegal(from: StepStatus, to: StepStatus) -> StoreError {
@@ -83,8 +73,24 @@ impl Write {
         let query = sql(STEP).bind(run.to_string()).bind(step.to_owned());
         match self.optional(query).await? {
             Some(row) => step_of(&row),
-            None => Err(StoreError::NotFound { what: "step", id: format!("{run}/{step}") }),
+            None => Err(no_step(run, step)),
         }
+    }
+
+    /// Begins another try of a step that may run. Returns its number.
+    pub(crate) fn start_step(&mut self, run: RunId, record: &StepRecord) -> u32 {
+        let now = self.now_text();
+        let attempt = record.attempt.saturating_add(1);
+        self.later(
+            sql("UPDATE steps SET status = 'running', attempt = $3, reason = '', \
+                 started_at = coalesce(started_at, $4), finished_at = NULL \
+                 WHERE run = $1 AND step = $2")
+            .bind(run.to_string())
+            .bind(record.step.clone())
+            .bind(i64::from(attempt))
+            .bind(now),
+        );
+        attempt
     }
 
     pub(crate) async fn steps(&mut self, run: RunId) -> Result<Vec<StepRecord>> {
