@@ -59,6 +59,7 @@ impl Store {
             Location::File(file) => {
                 let (writer, readers) = sqlite::open(&name, file).await?;
                 tasks.spawn(writer.clone().commit_forever());
+                tasks.spawn(sqlite::write_back_forever(file.clone()));
                 (Engine::Sqlite { writer, readers }, None)
             }
             Location::Postgres(server) => {

@@ -1,6 +1,10 @@
 //! An SQLite file: looked at before it is touched, migrated, opened.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, Connection, Row, SqliteConnection, SqlitePool,
@@ -24,6 +28,16 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Files up to this size are checked page by page when opened.
 const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 
+/// The log is written back into the file when it is larger than this, in pages, even if a write has
+/// to wait for it. Usually [`write_back_forever`] was there before.
+const LOG_PAGES: &str = "16000";
+
+/// From this size on the log is written back, in bytes.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How often the size of the log is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// First bytes of every SQLite database, and the least it can have.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const MIN_PAGE: u64 = 512;
@@ -38,6 +52,7 @@ pub(crate) async fn open(database: &Arc<str>, file: &Path) -> Result<(Lane, Sqli
         .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
         .disable_statement_logging();
     if inspected != Schema::Current {
         migrate(database, &options).await?;
@@ -49,6 +64,37 @@ pub(crate) async fn open(database: &Arc<str>, file: &Path) -> Result<(Lane, Sqli
         .test_before_acquire(false)
         .connect_lazy_with(options.pragma("query_only", "ON"));
     Ok((writer, readers))
+}
+
+/// Writes the log back into the file beside the work, so that no commit has to.
+pub(crate) async fn write_back_forever(file: PathBuf) {
+    let mut log = file.clone().into_os_string();
+    log.push("-wal");
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let mut connection = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let size = tokio::fs::metadata(&log).await.map_or(0, |log| log.len());
+        if size < LOG_BYTES {
+            continue;
+        }
+        let written = async {
+            let mut open = match connection.take() {
+                Some(open) => open,
+                None => options.connect().await?,
+            };
+            // Passive: waits for nobody, does what can be done.
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut open).await?;
+            Ok::<_, sqlx::Error>(open)
+        };
+        match written.await {
+            Ok(open) => connection = Some(open),
+            Err(error) => tracing::debug!(%error, "the log of the database grows on"),
+        }
+    }
 }
 
 /// Looks at an existing file without changing a byte of it.

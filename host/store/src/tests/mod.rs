@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod differential;
 mod files;
 mod history;
 mod pauses;
