@@ -35,6 +35,7 @@ lint: ## Formatting and lints only
 
 bench: plugins ## Run the benchmarks; prints ratios measured in one run
 	$(CARGO) bench --locked --profile release -p gencode-runtime --bench fresh_store -- --check
+	$(CARGO) bench --locked --profile release -p gencode-store --bench durable -- --check
 
 clean: ## Remove what was built and the demo's data
 	$(CARGO) clean

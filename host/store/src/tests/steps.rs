@@ -9,6 +9,7 @@ on_both! {
     a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next,
     an_illegal_step_transition_is_refused_and_leaves_nothing,
     a_journal_comes_back_as_it_was,
+    an_answer_that_was_changed_is_noticed,
     journal_and_ledger_are_written_together_or_not_at_all,
     a_commit_is_all_or_nothing,
     a_checkpoint_on_an_old_state_is_refused,
@@ -199,4 +200,23 @@ async fn the_newest_document_of_a_name_wins(fixture: Fixture) {
     assert_eq!(found, [("contract", "three"), ("intent", "four")]);
     let missing = fixture.store.document(rid(1), "nothing").await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound { what: "document", .. }));
+}
+
+async fn an_answer_that_was_changed_is_noticed(fixture: Fixture) {
+    let lease = fixture.claimed().await.lease;
+    let store = &fixture.store;
+    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.journal_append(&lease, &entry("analysis", 1, "0/1", None)).await.unwrap();
+    for (harm, heal) in [
+        ("reply = replace(reply, 'ok', 'no')", "reply = replace(reply, 'no', 'ok')"),
+        ("call = replace(call, 'llm', 'lle')", "call = replace(call, 'lle', 'llm')"),
+    ] {
+        fixture.raw(format!("UPDATE journal SET {harm}")).await.unwrap();
+        let error = store.journal_load(rid(1), "analysis", 1).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("call 0/1 of step `analysis`"), "{text}");
+        fixture.raw(format!("UPDATE journal SET {heal}")).await.unwrap();
+        assert_eq!(store.journal_load(rid(1), "analysis", 1).await.unwrap().len(), 1);
+    }
 }
