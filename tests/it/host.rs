@@ -58,6 +58,8 @@ fn shared_cache() -> PathBuf {
 /// A data folder of a test's own, with shared caches in it.
 pub(crate) struct Data {
     pub(crate) dir: TempDir,
+    /// More variables of the environment of its hosts.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 impl Data {
@@ -65,7 +67,7 @@ impl Data {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(shared_cache()).unwrap();
         std::os::unix::fs::symlink(shared_cache(), dir.path().join("cache")).unwrap();
-        Self { dir }
+        Self { dir, env: Vec::new() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,6 +84,7 @@ impl Data {
             .arg(plugins().await)
             .args(args)
             .env_remove("DEFAULT_LLM_PROVIDER")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -163,6 +166,13 @@ impl Server {
     pub(crate) async fn kill(mut self) {
         self.child.start_kill().unwrap();
         self.child.wait().await.unwrap();
+    }
+
+    /// Sends it a signal, as `kill` names it: `-STOP`, `-CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {

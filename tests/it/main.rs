@@ -15,8 +15,12 @@ mod api;
 mod audit;
 mod author;
 mod bad_input;
+mod control;
 mod durability;
+mod gate;
 mod host;
 mod main_job;
 mod plugins;
+#[path = "../faults/provider.rs"]
+mod provider;
 mod tidy;

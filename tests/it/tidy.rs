@@ -136,3 +136,19 @@ fn the_readme_names_the_two_commands_and_ci_runs_the_second() {
     let ci = std::fs::read_to_string(repo().join(".ci/run")).unwrap();
     assert!(ci.contains("make test"), "{ci}");
 }
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let page = std::fs::read_to_string(repo().join("host/docs/guarantees.md")).unwrap();
+    let named: Vec<(&str, &str)> =
+        page.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+    assert!(named.len() > 15, "{}", named.len());
+    for (file, test) in named {
+        // The rule itself is named as its neighbours call it.
+        let file = if file == "tidy" { "tests/it/tidy" } else { file };
+        let path = repo().join(format!("{file}.rs"));
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(text.contains(&format!("fn {test}(")), "{file}.rs has no test `{test}`");
+    }
+}

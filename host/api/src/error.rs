@@ -6,12 +6,18 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use gencode_engine::EngineError;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+
+/// After how many seconds a place in the queue may be free.
+const FULL_FOR: u32 = 10;
+
+/// After how many seconds the database may be back.
+const AWAY_FOR: u32 = 2;
 
 /// What a handler answers when it cannot do what was asked.
 #[derive(Debug)]
@@ -19,17 +25,24 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    /// When to ask again, in seconds.
+    retry_after: Option<u32>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        Self { status, code, detail: detail.into(), retry_after: None }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "detail": self.detail, "code": self.code }))).into_response()
+        let body = Json(json!({ "detail": self.detail, "code": self.code }));
+        let mut response = (self.status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
@@ -45,6 +58,8 @@ impl From<EngineError> for ApiError {
             EngineError::NoPreview(_) => (StatusCode::SERVICE_UNAVAILABLE, "preview_unavailable"),
             EngineError::Provider(_) => (StatusCode::BAD_REQUEST, "provider_unusable"),
             EngineError::File(_) => (StatusCode::BAD_REQUEST, "file_refused"),
+            EngineError::Full(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_much_to_do"),
+            EngineError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "database_away"),
             EngineError::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
             EngineError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
@@ -54,7 +69,43 @@ impl From<EngineError> for ApiError {
         } else {
             error.to_string()
         };
-        Self::new(status, code, detail)
+        let retry_after = match &error {
+            EngineError::Full(_) => Some(FULL_FOR),
+            EngineError::Unavailable => Some(AWAY_FOR),
+            _ => None,
+        };
+        Self { retry_after, ..Self::new(status, code, detail) }
+    }
+}
+
+/// The header with which a request may be repeated: a repeat gets the same answer and does nothing
+/// twice. None where it is not sent.
+#[derive(Debug)]
+pub(crate) struct Key(Option<String>);
+
+/// Longest key, in bytes.
+const MAX_KEY: usize = 200;
+
+impl Key {
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let key = value.to_str().unwrap_or_default();
+        if (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Self(Some(key.to_owned())));
+        }
+        Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "key_invalid",
+            format!("an Idempotency-Key has 1 to {MAX_KEY} visible ASCII characters"),
+        ))
     }
 }
 

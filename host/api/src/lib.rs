@@ -9,6 +9,7 @@ mod guard;
 mod messages;
 mod projects;
 mod providers;
+mod runs;
 mod socket;
 mod tracking;
 mod workspace;
@@ -61,7 +62,12 @@ pub fn router(engine: Engine, config: ApiConfig) -> Router {
         .allow_origin(origins)
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::HEAD])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            header::ACCEPT,
+            HeaderName::from_static("idempotency-key"),
+        ])
         .max_age(std::time::Duration::from_mins(10));
 
     let routes = Router::new()
@@ -72,6 +78,14 @@ pub fn router(engine: Engine, config: ApiConfig) -> Router {
         .route("/api/workspace/{id}/files", get(workspace::files))
         .route("/api/workspace/{id}/file", get(workspace::read).put(workspace::save))
         .route("/api/workspace/{id}/generate/backend", post(workspace::generate))
+        .route("/api/workspace/{id}/force-reset", post(runs::force_reset))
+        .route("/api/v1/projects/{id}/runs", get(runs::list))
+        .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/runs/{id}/pause", post(runs::pause))
+        .route("/api/v1/runs/{id}/resume", post(runs::resume))
+        .route("/api/v1/runs/{id}/answer", post(runs::answer))
+        .route("/api/v1/runs/{id}/stop", post(runs::stop))
+        .route("/api/v1/runs/{id}/retry", post(runs::retry))
         .route("/api/workspace/resume", post(workspace::resume))
         .route("/api/sandbox/{id}/preview", get(workspace::preview))
         .route("/api/deployment/{id}", post(workspace::deploy))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Api,
-    error::{ApiError, Body, Path},
+    error::{ApiError, Body, Key, Path},
 };
 
 /// Projects in one answer; the client has no paging.
@@ -23,10 +23,11 @@ pub(crate) struct Create {
 
 pub(crate) async fn create(
     State(api): State<Api>,
+    key: Key,
     Body(body): Body<Create>,
 ) -> Result<Json<Value>, ApiError> {
     let new = NewProject { request: body.prompt, provider: body.provider, model: body.model };
-    let project = api.engine.create_project(new).await?;
+    let project = api.engine.create_project_once(new, key.text()).await?;
     Ok(Json(shown(&project)))
 }
 

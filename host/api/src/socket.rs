@@ -14,6 +14,7 @@ use gencode_core::{
     event::{Event, EventBody},
     id::ProjectId,
 };
+use gencode_engine::EngineError;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -140,7 +141,12 @@ async fn send_news(
     mut seen: u64,
 ) -> Result<u64, Ended> {
     loop {
-        let events: Vec<Event> = api.engine.events_after(id, seen, BATCH).await?;
+        let events: Vec<Event> = match api.engine.events_after(id, seen, BATCH).await {
+            Ok(events) => events,
+            // The client would not come back (§0.4); the next look tries again.
+            Err(EngineError::Unavailable) => return Ok(seen),
+            Err(error) => return Err(error.into()),
+        };
         let Some(last) = events.last() else { return Ok(seen) };
         seen = last.seq;
         for event in &events {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Api,
-    error::{ApiError, Body, Path, Query},
+    error::{ApiError, Body, Key, Path, Query},
 };
 
 pub(crate) async fn files(
@@ -61,9 +61,10 @@ pub(crate) struct Generate {
 pub(crate) async fn generate(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
+    key: Key,
     Body(body): Body<Generate>,
 ) -> Result<Json<Value>, ApiError> {
-    let start = api.engine.start_build(&id, body.restart).await?;
+    let start = api.engine.start_build_once(&id, body.restart, key.text()).await?;
     let mut answer = json!({ "success": true, "project_id": id });
     let message = match start {
         Start::Started(_) => "Workflow started",
@@ -91,9 +92,10 @@ pub(crate) struct Resume {
 /// An answer to a question, a continuation after a failure, or a refinement (contract §5.4, §5.5).
 pub(crate) async fn resume(
     State(api): State<Api>,
+    key: Key,
     Body(body): Body<Resume>,
 ) -> Result<Json<Value>, ApiError> {
-    let said = api.engine.say(&body.project_id, &body.user_message).await?;
+    let said = api.engine.say_once(&body.project_id, &body.user_message, key.text()).await?;
     let (mode, message) = match said {
         Said::Answered => ("resume", "The run goes on"),
         Said::Continued => ("resume", "The run continues after its last good step"),

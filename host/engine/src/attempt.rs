@@ -1,21 +1,29 @@
 //! One live try of one step: what it recorded before a crash, and who records and tells for it now.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use gencode_core::{
     digest::Digest, event::EventBody, ledger::LedgerEntry, pipeline::Step, run::Run,
 };
 use gencode_llm::IdempotencyKey;
 use gencode_runtime::{HostCall, HostFailure, types::HostError};
-use gencode_store::{JournalEntry, Lease, StoreError};
+use gencode_store::{CallSite, JournalEntry, Lease, Pause, StoreError};
 use gencode_workspace::ManifestDigest;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{
     Inner,
     clock::ExternalTime,
     convert,
+    hands::Hand,
     library::PluginSet,
+    patience::{Waits, any_cause, may_pass, wants_space},
     pure::fatal,
     scope::{Beginning, Scope},
 };
@@ -27,7 +35,15 @@ pub(crate) struct Attempt {
     /// What the step sees, and what it has done so far.
     pub(crate) scope: Scope,
     pub(crate) external: ExternalTime,
+    /// How this host is told to rest.
+    pub(crate) hand: Arc<Hand>,
     recorded: HashMap<String, JournalEntry>,
+    /// Calls that may not be made before a moment.
+    waiting: HashMap<String, Timestamp>,
+    /// Sandbox calls that were answered from the record: this host may lack what they left.
+    answered: Mutex<Vec<HostCall>>,
+    /// What the step is suspended for.
+    pause: Mutex<Option<Pause>>,
     /// Handler calls before this one were made before a crash; what they told the user was told.
     replay_before: u64,
 }
@@ -41,6 +57,10 @@ pub(crate) struct NonDeterminism {
     step: String,
     path: String,
 }
+
+/// How long an answer is held in memory while the database is away; then the step lets go of it,
+/// and the run goes on from what is recorded.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Position in the journal that holds what the step began from.
 const BASE: &str = "@base";
@@ -56,13 +76,14 @@ struct Base {
 impl Attempt {
     pub(crate) async fn begin(
         engine: Arc<Inner>,
-        lease: Lease,
+        hand: Arc<Hand>,
         run: Arc<Run>,
         step: Step,
         number: u32,
         plugins: Arc<PluginSet>,
         external: ExternalTime,
     ) -> Result<Self, StepFailure> {
+        let lease = hand.lease.clone();
         let entries = engine.store.journal_load(run.id, &step.id, number).await?;
         let mut recorded: HashMap<String, JournalEntry> =
             entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
@@ -71,6 +92,13 @@ impl Attempt {
             .filter_map(|path| path.split('/').next()?.parse::<u64>().ok())
             .max()
             .map_or(0, |last| last.saturating_add(1));
+        let here = |site: &CallSite| site.step == step.id && site.attempt == number;
+        let intents = engine.store.intents(run.id).await?;
+        let waiting = intents
+            .into_iter()
+            .filter(|intent| here(&intent.site))
+            .filter_map(|intent| Some((intent.site.path, intent.retry_at?)))
+            .collect();
         let mut documents = engine.documents(&run).await?;
         let began: Base = if let Some(entry) = recorded.remove(BASE) {
             serde_json::from_value(entry.reply)?
@@ -101,7 +129,18 @@ impl Attempt {
             documents: documents.into_iter().map(convert::document).collect(),
         };
         let scope = Scope::new(beginning, Arc::clone(&engine.runtime), engine.workspaces.clone());
-        Ok(Self { engine, lease, scope, external, recorded, replay_before })
+        Ok(Self {
+            engine,
+            lease,
+            scope,
+            external,
+            hand,
+            recorded,
+            waiting,
+            answered: Mutex::default(),
+            pause: Mutex::default(),
+            replay_before,
+        })
     }
 
     /// Tells the user something, once: not again while a crashed try is caught up with.
@@ -109,12 +148,47 @@ impl Attempt {
         if seq < self.replay_before {
             return Ok(());
         }
-        self.engine
-            .store
-            .append_events(&self.scope.run.project, Some(self.scope.run.id), vec![body])
-            .await
-            .map_err(fatal)?;
-        Ok(())
+        self.engine.store.tell(&self.lease, vec![body]).await.map_err(fatal)
+    }
+
+    /// Suspends the step; what it waits for is stored when nothing of the run goes on any more. A
+    /// person's answer is waited for before a moment.
+    pub(crate) fn suspend(&self, pause: Pause) {
+        let mut own = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        *own = Some(match own.take() {
+            Some(earlier) => sooner(earlier, pause),
+            None => pause,
+        });
+    }
+
+    /// What the step is suspended for; none when its host only wants it to rest.
+    pub(crate) fn suspended_for(&self) -> Option<Pause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes that a sandbox call was answered from the record.
+    pub(crate) fn note_answered(&self, call: HostCall) {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
+
+    /// Sandbox calls that were answered from the record, in order.
+    pub(crate) fn answered_from_record(&self) -> Vec<HostCall> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Before when the call at a position may not be made.
+    pub(crate) fn waits_until(&self, path: &str) -> Option<Timestamp> {
+        self.waiting.get(path).copied()
+    }
+
+    /// Where a call is made.
+    pub(crate) fn site(&self, path: &str) -> CallSite {
+        CallSite {
+            run: self.scope.run.id,
+            step: self.scope.step.id.clone(),
+            attempt: self.scope.number,
+            path: path.to_owned(),
+        }
     }
 
     /// Names the call at a position for ever: the same after a crash, and no other call's.
@@ -147,7 +221,30 @@ impl Attempt {
         reply: &Result<T, HostError>,
         ledger: Option<LedgerEntry>,
     ) -> Result<(), HostFailure> {
-        let entry = JournalEntry {
+        self.keep(self.entry(path, call, reply, ledger)?, None).await
+    }
+
+    /// Records the answer of a call that was intended; `known` says whether nothing about its cost
+    /// is left open.
+    pub(crate) async fn settle<T: Serialize>(
+        &self,
+        path: &str,
+        call: &HostCall,
+        reply: &Result<T, HostError>,
+        ledger: Option<LedgerEntry>,
+        known: bool,
+    ) -> Result<(), HostFailure> {
+        self.keep(self.entry(path, call, reply, ledger)?, Some(known)).await
+    }
+
+    fn entry<T: Serialize>(
+        &self,
+        path: &str,
+        call: &HostCall,
+        reply: &Result<T, HostError>,
+        ledger: Option<LedgerEntry>,
+    ) -> Result<JournalEntry, HostFailure> {
+        Ok(JournalEntry {
             run: self.scope.run.id,
             step: self.scope.step.id.clone(),
             attempt: self.scope.number,
@@ -156,8 +253,53 @@ impl Attempt {
             call: summary_of(call),
             reply: serde_json::to_value(reply).map_err(fatal)?,
             ledger,
-        };
-        self.engine.store.journal_append(&self.lease, &entry).await.map_err(fatal)
+        })
+    }
+
+    /// Writes an entry, however often the database has to be asked: an answer that is lost is
+    /// paid for again.
+    async fn keep(&self, entry: JournalEntry, known: Option<bool>) -> Result<(), HostFailure> {
+        let store = &self.engine.store;
+        let until = Instant::now() + PATIENCE;
+        let mut waits = Waits::default();
+        let mut unsure = false;
+        loop {
+            let kept = match known {
+                Some(known) => store.journal_settle(&self.lease, &entry, known).await,
+                None => store.journal_append(&self.lease, &entry).await,
+            };
+            match kept {
+                Ok(()) => return Ok(()),
+                // The connection broke after the commit: what is there is ours.
+                Err(StoreError::Conflict(_)) if unsure && self.is_kept(&entry).await? => {
+                    return Ok(());
+                }
+                Err(error) if may_pass(&error) && Instant::now() < until => {
+                    tracing::debug!(run = %entry.run, %error, "an answer is kept until it can be recorded");
+                    unsure = true;
+                    waits.wait().await;
+                }
+                Err(error) => return Err(fatal(error)),
+            }
+        }
+    }
+
+    async fn is_kept(&self, entry: &JournalEntry) -> Result<bool, HostFailure> {
+        let store = &self.engine.store;
+        let kept =
+            store.journal_load(entry.run, &entry.step, entry.attempt).await.map_err(fatal)?;
+        Ok(kept.iter().any(|kept| kept.path == entry.path && kept.reply == entry.reply))
+    }
+}
+
+/// Which of two pauses goes first: a question, otherwise the earlier moment.
+pub(crate) fn sooner(one: Pause, other: Pause) -> Pause {
+    match (&one.question, &other.question, one.resume_at, other.resume_at) {
+        (Some(_), ..) => one,
+        (None, Some(_), ..) => other,
+        (None, None, Some(first), Some(second)) if second < first => other,
+        (None, None, None, Some(_)) => other,
+        _ => one,
     }
 }
 
@@ -193,19 +335,31 @@ pub(crate) enum StepFailure {
 impl StepFailure {
     /// Whether another host owns the run now (or it was stopped): let go without a word.
     pub(crate) fn lost_lease(&self) -> bool {
+        self.any_store_error(|error| matches!(error, StoreError::LeaseLost(_)))
+    }
+
+    /// Whether the same work may succeed later: the database is away, or storage is full.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.wants_space() || self.any_store_error(may_pass)
+    }
+
+    /// Whether there is no space left.
+    pub(crate) fn wants_space(&self) -> bool {
         match self {
-            Self::Store(StoreError::LeaseLost(_)) => true,
+            Self::Store(error) => wants_space(error),
+            Self::Files(error) => wants_space(error),
+            Self::Call(source) => wants_space(source.as_ref()),
+            Self::Stored(_) => false,
+        }
+    }
+
+    fn any_store_error(&self, fits: impl Fn(&StoreError) -> bool) -> bool {
+        match self {
+            Self::Store(error) => fits(error),
             Self::Call(source) => {
-                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
-                while let Some(error) = cause {
-                    if matches!(error.downcast_ref(), Some(StoreError::LeaseLost(_))) {
-                        return true;
-                    }
-                    cause = error.source();
-                }
-                false
+                any_cause(source.as_ref(), |error| error.downcast_ref().is_some_and(&fits))
             }
-            _ => false,
+            Self::Files(_) | Self::Stored(_) => false,
         }
     }
 }

@@ -10,14 +10,16 @@ use gencode_core::{
     pipeline::{Pipeline, Step},
     run::{Run, RunStatus, StepStatus},
 };
-use gencode_store::{Claimed, Lease, StepCommit, StoreError};
+use gencode_store::{Claimed, Lease, Pause, StepCommit, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Inner,
-    attempt::{Attempt, StepFailure},
+    attempt::{Attempt, StepFailure, sooner},
     clock::ExternalTime,
+    ending,
+    hands::{Cut, Hand},
     library::PluginSet,
     step::{self, StepEnd},
     summary::millis_between,
@@ -27,7 +29,7 @@ use crate::{
 pub(crate) struct Driver {
     engine: Arc<Inner>,
     run: Arc<Run>,
-    lease: Lease,
+    hand: Arc<Hand>,
     pipeline: Arc<Pipeline>,
     plugins: Arc<PluginSet>,
     external: ExternalTime,
@@ -39,45 +41,70 @@ pub(crate) struct Driver {
 enum Stop {
     /// The run is in its final state, or paused.
     Done,
-    /// Something of the host is broken; the run fails and says so.
+    /// Something of the host is broken, or away for a while.
     Broken(StepFailure),
+    /// Another host has the run.
+    Lost,
+    /// Somebody wants the run stopped, for this reason.
+    Wanted(String),
+    /// This host closes.
+    Closing,
 }
+
+/// Steps that are being worked on.
+type Working = JoinSet<(String, Result<StepEnd, StepFailure>)>;
+
+/// How long the steps of a run that is cut off may take to be gone.
+const BURIAL: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// Works on the run until it is final, paused, lost to another host, or the host closes.
     pub(crate) async fn drive(engine: Arc<Inner>, claimed: Claimed, closing: CancellationToken) {
         let lease = claimed.lease.clone();
         let run = Arc::new(claimed.run.clone());
-        let lost = CancellationToken::new();
-        let renewing = renew(Arc::clone(&engine), lease.clone(), lost.clone());
-        let working = async {
-            match Self::prepare(Arc::clone(&engine), claimed).await {
-                Ok(mut driver) => driver.work().await,
-                Err(failure) => Stop::Broken(failure),
+        let held = engine.hands.take(lease.clone());
+        // Something may be wanted of it already.
+        engine.heed.notify_one();
+        let mut running = Working::new();
+        let stop = {
+            let hand = Arc::clone(&held.hand);
+            let working = async {
+                match Self::prepare(Arc::clone(&engine), claimed, hand).await {
+                    Ok(mut driver) => driver.work(&mut running).await,
+                    Err(failure) => Stop::Broken(failure),
+                }
+            };
+            tokio::select! {
+                stop = working => stop,
+                () = renew(&engine, &lease) => Stop::Lost,
+                cut = held.hand.cut() => match cut {
+                    Cut::Lost => Stop::Lost,
+                    Cut::Stop(reason) => Stop::Wanted(reason),
+                },
+                () = closing.cancelled() => Stop::Closing,
             }
         };
-        tokio::select! {
-            stop = working => {
-                if let Stop::Broken(failure) = stop {
-                    fail(&engine, &lease, &run, failure).await;
-                }
-            }
-            () = renewing => {}
-            () = lost.cancelled() => tracing::info!(run = %run.id, "the run has another owner now"),
-            () = closing.cancelled() => {
-                // Given back, so that the next host need not wait for the lease to end.
-                if let Err(error) = engine.store.release(&lease).await
-                    && !matches!(error, StoreError::LeaseLost(_))
-                {
-                    tracing::warn!(run = %run.id, %error, "the run could not be given back");
-                }
-                return;
-            }
+        // Nothing of the run goes on from here: a step that is dropped takes its programs along.
+        if tokio::time::timeout(BURIAL, running.shutdown()).await.is_err() {
+            tracing::error!(run = %run.id, "steps of the run did not end in time");
         }
+        drop(running);
+        match stop {
+            Stop::Done => engine.recover_from_setbacks(run.id),
+            Stop::Lost => tracing::info!(run = %run.id, "the run has another owner now"),
+            Stop::Broken(failure) => ending::broken(&engine, &lease, &run, failure).await,
+            Stop::Wanted(reason) => ending::stopped(&engine, &run, &reason).await,
+            Stop::Closing => return ending::released(&engine, &lease).await,
+        }
+        drop(held);
         engine.clean_up(&run).await;
     }
 
-    async fn prepare(engine: Arc<Inner>, claimed: Claimed) -> Result<Self, StepFailure> {
+    async fn prepare(
+        engine: Arc<Inner>,
+        claimed: Claimed,
+        hand: Arc<Hand>,
+    ) -> Result<Self, StepFailure> {
         let run = Arc::new(claimed.run);
         crash_point!("run.drive.claimed");
         let plugins = engine
@@ -92,7 +119,7 @@ impl Driver {
             pipeline: engine.pipeline(&run.kind),
             engine,
             run,
-            lease: claimed.lease,
+            hand,
             plugins,
             external,
             status,
@@ -100,8 +127,14 @@ impl Driver {
         })
     }
 
-    async fn work(&mut self) -> Stop {
-        let mut running: JoinSet<(String, Result<StepEnd, StepFailure>)> = JoinSet::new();
+    async fn work(&mut self, running: &mut Working) -> Stop {
+        match self.steps(running).await {
+            Ok(()) => Stop::Done,
+            Err(failure) => Stop::Broken(failure),
+        }
+    }
+
+    async fn steps(&mut self, running: &mut Working) -> Result<(), StepFailure> {
         // Steps a dead host was in the middle of go on from their journal.
         let interrupted: Vec<String> = self
             .status
@@ -110,45 +143,60 @@ impl Driver {
             .map(|(step, _)| step.clone())
             .collect();
         for step in interrupted {
-            if let Err(failure) = self.start(&mut running, &step).await {
-                return Stop::Broken(failure);
+            if !self.hand.is_resting() {
+                self.start(running, &step);
             }
         }
-        let mut paused = false;
+        let mut suspended = None;
         loop {
-            if !paused && let Err(failure) = self.start_ready(&mut running).await {
-                return Stop::Broken(failure);
+            if !self.hand.is_resting() {
+                self.start_ready(running).await?;
             }
             let Some(joined) = running.join_next().await else { break };
-            let (step, end) = match joined {
-                Ok(ended) => ended,
-                Err(panicked) => return Stop::Broken(StepFailure::Call(Box::new(panicked))),
-            };
-            match end {
-                Ok(StepEnd::Paused) => paused = true,
-                // The others lost the lease with the one that paused.
-                Err(failure) if paused && failure.lost_lease() => {}
-                Ok(StepEnd::Ended(status, reason)) => {
+            let (step, end) = joined.map_err(|panicked| StepFailure::Call(Box::new(panicked)))?;
+            match end? {
+                // Steps beside it go on; the run pauses when all are done or suspended.
+                StepEnd::Suspended(None) => {}
+                StepEnd::Suspended(Some(pause)) => {
+                    suspended = Some(match suspended.take() {
+                        Some(earlier) => sooner(earlier, *pause),
+                        None => *pause,
+                    });
+                }
+                StepEnd::Ended(status, reason) => {
                     self.status.insert(step.clone(), status);
                     self.reasons.insert(step, reason);
                 }
-                Err(failure) => return Stop::Broken(failure),
             }
         }
-        if paused {
-            return Stop::Done;
+        let open = |step: &Step| !self.status.get(&step.id).is_some_and(|status| status.is_final());
+        if self.pipeline.steps.iter().any(open) {
+            return self.pause(suspended).await;
         }
-        match self.finish().await {
-            Ok(()) => Stop::Done,
-            Err(failure) => Stop::Broken(failure),
-        }
+        self.finish().await
+    }
+
+    /// Gives the run back until something happens.
+    async fn pause(&self, suspended: Option<Pause>) -> Result<(), StepFailure> {
+        let wanted = || {
+            let reason = self.hand.reason();
+            let (step, options) = (String::new(), Vec::new());
+            let event = EventBody::RunPaused { step, question: reason.clone(), options };
+            Pause { reason, events: vec![event], ..Pause::default() }
+        };
+        let pause = match suspended {
+            // Whoever wants it to rest outweighs a moment, and waits for a question himself.
+            Some(pause) if pause.question.is_some() || !self.hand.is_resting() => pause,
+            _ => wanted(),
+        };
+        crash_point!("run.pause.before");
+        self.engine.store.pause_run(&self.hand.lease, &pause).await?;
+        crash_point!("run.pause.after");
+        Ok(())
     }
 
     /// Starts what can start, and marks what never can.
-    async fn start_ready(
-        &mut self,
-        running: &mut JoinSet<(String, Result<StepEnd, StepFailure>)>,
-    ) -> Result<(), StepFailure> {
+    async fn start_ready(&mut self, running: &mut Working) -> Result<(), StepFailure> {
         loop {
             let status = &self.status;
             let next =
@@ -160,7 +208,7 @@ impl Driver {
             let mut again = !next.blocked.is_empty();
             for step in &next.ready {
                 match self.budget_gate(step).await? {
-                    None => self.start(running, step).await?,
+                    None => self.start(running, step),
                     Some((status, reason)) => {
                         self.end_without_running(step, status, reason).await?;
                         again = true;
@@ -173,32 +221,31 @@ impl Driver {
         }
     }
 
-    async fn start(
-        &mut self,
-        running: &mut JoinSet<(String, Result<StepEnd, StepFailure>)>,
-        id: &str,
-    ) -> Result<(), StepFailure> {
+    fn start(&mut self, running: &mut Working, id: &str) {
         let Some(step) = self.pipeline.step(id).cloned() else {
+            // A newer host dropped it from its pipeline while the run was going on.
             let reason = "the pipeline no longer has this step".to_owned();
-            return self.end_without_running(id, StepStatus::Failed, reason).await;
+            let ended = StepEnd::Ended(StepStatus::Failed, reason);
+            let id = id.to_owned();
+            running.spawn(async move { (id, Ok(ended)) });
+            return;
         };
         self.status.insert(id.to_owned(), StepStatus::Running);
-        let (engine, lease, run) =
-            (Arc::clone(&self.engine), self.lease.clone(), Arc::clone(&self.run));
+        let (engine, hand, run) =
+            (Arc::clone(&self.engine), Arc::clone(&self.hand), Arc::clone(&self.run));
         let (plugins, external) = (Arc::clone(&self.plugins), self.external.clone());
         let id = id.to_owned();
         running.spawn(async move {
-            let end = run_step(engine, lease, run, step, plugins, external).await;
+            let end = run_step(engine, hand, run, step, plugins, external).await;
             (id, end)
         });
-        Ok(())
     }
 
     /// Whether the budget lets the step begin (domain-rules §2.6). `None`: it does.
     async fn budget_gate(&self, id: &str) -> Result<Option<(StepStatus, String)>, StepFailure> {
         let Some(step) = self.pipeline.step(id) else { return Ok(None) };
         let Some((input, output)) = self.engine.prices(&self.run) else { return Ok(None) };
-        let used_usd = self.engine.spent(self.run.id).await?;
+        let used_usd = self.engine.spent_at_worst(self.run.id).await?;
         let budget = Budget { max_usd: self.engine.config.max_usd, used_usd };
         let estimate = step.estimate_usd(input, output);
         if budget.allowed_attempts(estimate, step.max_agent_attempts) > 0 {
@@ -224,7 +271,7 @@ impl Driver {
     ) -> Result<(), StepFailure> {
         if status == StepStatus::Failed {
             // A failure is the end of a try, and a try has a beginning.
-            self.engine.store.begin_step(&self.lease, id, |_| Vec::new()).await?;
+            self.engine.store.begin_step(&self.hand.lease, id, |_| Vec::new()).await?;
         }
         let event = EventBody::StepFinished {
             step: id.to_owned(),
@@ -241,7 +288,7 @@ impl Driver {
             checkpoint: None,
             events: vec![event],
         };
-        self.engine.store.commit_step(&self.lease, &commit).await?;
+        self.engine.store.commit_step(&self.hand.lease, &commit).await?;
         self.status.insert(id.to_owned(), status);
         self.reasons.insert(id.to_owned(), reason);
         Ok(())
@@ -283,7 +330,7 @@ impl Driver {
             (RunStatus::Failed, reason, event)
         };
         crash_point!("run.finish.before");
-        self.engine.store.finish_run(&self.lease, status, &reason, vec![event]).await?;
+        self.engine.store.finish_run(&self.hand.lease, status, &reason, vec![event]).await?;
         crash_point!("run.finish.after");
         Ok(())
     }
@@ -292,18 +339,18 @@ impl Driver {
 /// All tries of one step. Boxed, because the compiler cannot see through so deep a future.
 fn run_step(
     engine: Arc<Inner>,
-    lease: Lease,
+    hand: Arc<Hand>,
     run: Arc<Run>,
     step: Step,
     plugins: Arc<PluginSet>,
     external: ExternalTime,
 ) -> BoxFuture<'static, Result<StepEnd, StepFailure>> {
-    Box::pin(tries(engine, lease, run, step, plugins, external))
+    Box::pin(tries(engine, hand, run, step, plugins, external))
 }
 
 async fn tries(
     engine: Arc<Inner>,
-    lease: Lease,
+    hand: Arc<Hand>,
     run: Arc<Run>,
     step: Step,
     plugins: Arc<PluginSet>,
@@ -318,11 +365,11 @@ async fn tries(
                 attempt,
             }]
         };
-        let number = engine.store.begin_step(&lease, &step.id, started).await?;
+        let number = engine.store.begin_step(&hand.lease, &step.id, started).await?;
         crash_point!("step.run.begun");
         let attempt = Attempt::begin(
             Arc::clone(&engine),
-            lease.clone(),
+            Arc::clone(&hand),
             Arc::clone(&run),
             step.clone(),
             number,
@@ -339,48 +386,16 @@ async fn tries(
 }
 
 /// Keeps the lease alive; returns only when it is lost.
-async fn renew(engine: Arc<Inner>, lease: Lease, lost: CancellationToken) {
+async fn renew(engine: &Inner, lease: &Lease) {
     let every = Duration::from_millis(u64::from(engine.config.lease_ms / 3).max(100));
     let mut tick = tokio::time::interval(every);
     loop {
         tick.tick().await;
-        match engine.store.renew(&lease, engine.config.lease_ms).await {
+        match engine.store.renew(lease, engine.config.lease_ms).await {
             Ok(()) => crash_point!("run.renew.after"),
-            // Also when the run paused or finished: then the work ends by itself.
-            Err(StoreError::LeaseLost(_)) => {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                lost.cancel();
-                return;
-            }
+            // Also when the run has just paused or ended; then nothing is left to be cut off.
+            Err(StoreError::LeaseLost(_)) => return,
             Err(error) => tracing::warn!(run = %lease.run, %error, "the lease was not renewed"),
         }
-    }
-}
-
-/// Ends a run whose host part broke. A lost lease is not a failure: someone else has it.
-async fn fail(engine: &Inner, lease: &Lease, run: &Run, failure: StepFailure) {
-    if failure.lost_lease() {
-        tracing::info!(run = %run.id, "the run has another owner now");
-        return;
-    }
-    let mut error = failure.to_string();
-    let mut cause = std::error::Error::source(&failure);
-    while let Some(source) = cause {
-        error.push_str(": ");
-        error.push_str(&source.to_string());
-        cause = source.source();
-    }
-    tracing::error!(run = %run.id, %error, "a run failed in the host");
-    let started = run.started_at.unwrap_or(run.created_at);
-    let seconds = Duration::from_millis(millis_between(started, crate::now())).as_secs_f64();
-    let event = EventBody::RunFailed {
-        error: error.clone(),
-        seconds,
-        completed: Vec::new(),
-        failed: Vec::new(),
-    };
-    if let Err(error) = engine.store.finish_run(lease, RunStatus::Failed, &error, vec![event]).await
-    {
-        tracing::error!(run = %run.id, %error, "the failure could not be stored; the run will be tried again");
     }
 }

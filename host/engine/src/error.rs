@@ -36,6 +36,12 @@ pub enum EngineError {
     /// A path or content is refused.
     #[error("{0}")]
     File(String),
+    /// The host has too much to do: try again later.
+    #[error("{0}")]
+    Full(String),
+    /// The database is away or busy: try again soon.
+    #[error("the database does not answer; try again soon, nothing was lost")]
+    Unavailable,
     #[error("the storage is full; free some space, nothing was lost")]
     StorageFull,
     /// A fault of the host or its surroundings.
@@ -61,6 +67,10 @@ impl From<StoreError> for EngineError {
         match error {
             StoreError::Full { .. } => Self::StorageFull,
             StoreError::Conflict(why) => Self::Busy(why),
+            error @ (StoreError::Busy { .. } | StoreError::Unavailable { .. }) => {
+                tracing::warn!(%error, "a request could not be done");
+                Self::Unavailable
+            }
             StoreError::NotFound { what: "project", id } => match id.parse() {
                 Ok(id) => Self::NoSuchProject(id),
                 Err(error) => Self::internal("the store names a project wrongly", error),

@@ -6,17 +6,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gencode_core::{crash_point, event::EventBody, ledger::LedgerEntry, plugin::Capability};
-use gencode_llm::LanguageModel as _;
+use gencode_core::{crash_point, event::EventBody, plugin::Capability};
 use gencode_runtime::{
     Host, HostCall, HostFailure, HostReply, LogLevel, Plugin,
-    types::{AgentCall, CompletionRequest, Question},
+    types::{AgentCall, Question},
 };
 use gencode_store::StoreError;
 
 use crate::{
     attempt::{Attempt, digest_of, summary_of},
-    convert,
+    effects::{Effect, effect_of},
     pure::{self, Answer, fatal, refused},
     tools,
 };
@@ -38,58 +37,30 @@ impl Host for Guest {
     async fn call(&self, seq: u64, call: HostCall) -> Answer {
         let path = format!("{}{seq}", self.path);
         let attempt = &self.attempt;
-        match call {
-            // Only told; nothing the guest could see differs.
-            HostCall::Say { agent, message } => {
-                let step = attempt.scope.step.id.clone();
-                attempt
-                    .tell(self.top.unwrap_or(seq), EventBody::AgentSaid { step, agent, message })
-                    .await?;
-                Ok(Ok(HostReply::Done))
-            }
-            HostCall::At { fraction, activity } => {
-                let step = attempt.scope.step.id.clone();
-                attempt
-                    .tell(
-                        self.top.unwrap_or(seq),
-                        EventBody::StepProgress { step, fraction, activity },
-                    )
-                    .await?;
-                Ok(Ok(HostReply::Done))
-            }
-            HostCall::Invoke(calls) => self.invoke(seq, &path, calls).await,
-            // Recorded.
-            HostCall::Complete(ref request) => self.complete(&path, &call, request).await,
-            HostCall::Ask(ref question) => self.ask(&path, &call, question).await,
-            HostCall::Available { .. }
-            | HostCall::Install(_)
-            | HostCall::Exec(_)
-            | HostCall::Accept(_)
-            | HostCall::Browse { .. }
-            | HostCall::MemoryGet { .. }
-            | HostCall::MemoryPut { .. }
-            | HostCall::Now
-            | HostCall::Random { .. } => {
-                if let Some(reply) = attempt.recorded(&path, &call)? {
-                    return Ok(reply);
+        if attempt.hand.is_resting() {
+            // What was under way ends and is recorded; nothing new begins.
+            return Err(HostFailure::Suspend(attempt.hand.reason()));
+        }
+        match effect_of(&call) {
+            Effect::Pure => match call {
+                HostCall::Invoke(calls) => self.invoke(seq, &path, calls).await,
+                call => pure::answer(&attempt.scope, &self.plugin, call).await,
+            },
+            Effect::Idempotent => match call {
+                HostCall::Complete(ref request) => self.complete(&path, &call, request).await,
+                other => Err(unexpected(&other)),
+            },
+            Effect::AtLeastOnce => match told(&attempt.scope.step.id, &call) {
+                Some(event) => {
+                    attempt.tell(self.top.unwrap_or(seq), event).await?;
+                    Ok(Ok(HostReply::Done))
                 }
-                crash_point!("effect.call.before");
-                let reply = self.perform(&call).await?;
-                crash_point!("effect.call.after");
-                attempt.record(&path, &call, &reply, None).await?;
-                crash_point!("effect.call.recorded");
-                Ok(reply)
-            }
-            // Made again after a restart.
-            HostCall::List { .. }
-            | HostCall::Read { .. }
-            | HostCall::ReadAll { .. }
-            | HostCall::Stage { .. }
-            | HostCall::Remove { .. }
-            | HostCall::PutDocument(_)
-            | HostCall::GetDocument { .. }
-            | HostCall::Check { .. }
-            | HostCall::Config => pure::answer(&attempt.scope, &self.plugin, call).await,
+                None => self.perform_and_record(&path, &call).await,
+            },
+            Effect::Ask => match call {
+                HostCall::Ask(ref question) => self.ask(&path, &call, question).await,
+                other => Err(unexpected(&other)),
+            },
         }
     }
 
@@ -115,6 +86,24 @@ impl Host for Guest {
 
 impl Guest {
     /// Effects that are recorded as they come.
+    async fn perform_and_record(&self, path: &str, call: &HostCall) -> Answer {
+        let attempt = &self.attempt;
+        if let Some(reply) = attempt.recorded(path, call)? {
+            if tools::tree_name(call).is_some() {
+                attempt.note_answered(call.clone());
+            }
+            return Ok(reply);
+        }
+        // What lies outside the database cannot refuse a host that lost its lease.
+        attempt.engine.store.check_lease(&attempt.lease).await.map_err(fatal)?;
+        crash_point!("effect.call.before");
+        let reply = self.perform(call).await?;
+        crash_point!("effect.call.after");
+        attempt.record(path, call, &reply, None).await?;
+        crash_point!("effect.call.recorded");
+        Ok(reply)
+    }
+
     async fn perform(&self, call: &HostCall) -> Answer {
         let attempt = &self.attempt;
         let store = &attempt.engine.store;
@@ -145,71 +134,8 @@ impl Guest {
                 Ok(HostReply::Time(u64::try_from(crate::now().as_millisecond()).unwrap_or(0)))
             }
             HostCall::Random { length } => Ok(HostReply::Bytes(crate::random_bytes(*length))),
-            other => {
-                let message = format!("`{}` is not a recorded call", other.capability().as_str());
-                return Err(fatal(message));
-            }
+            other => return Err(unexpected(other)),
         })
-    }
-
-    async fn complete(&self, path: &str, call: &HostCall, request: &CompletionRequest) -> Answer {
-        let attempt = &self.attempt;
-        if let Some(reply) = attempt.recorded(path, call)? {
-            return Ok(reply);
-        }
-        let engine = &attempt.engine;
-        let (provider, model) = (&attempt.scope.run.provider, &attempt.scope.run.model);
-        let outcome = async {
-            let request = convert::completion_request(request, attempt.key_of(path))?;
-            let most = engine.gateway.estimate_max_cost(provider, model, &request)?;
-            let used = engine.spent(attempt.scope.run.id).await?;
-            let key = attempt.scope.run.id.to_string();
-            let money = engine.reservations.reserve(key, most, used, engine.config.max_usd)?;
-            crash_point!("model.call.before");
-            let completion = engine.gateway.complete(provider, model, &request).await?;
-            crash_point!("model.call.after");
-            Ok::<_, CompleteError>((completion, money))
-        };
-        let (reply, ledger, money) = match outcome.await {
-            Ok((completion, money)) => {
-                let entry = self.booked(&request.task, &completion.usage);
-                (
-                    Ok(HostReply::Completion(convert::completion(completion))),
-                    Some(entry),
-                    Some(money),
-                )
-            }
-            Err(CompleteError::Store(error)) => return Err(fatal(error)),
-            Err(CompleteError::Model(error)) => {
-                // A refused or unreadable answer may have been paid for all the same.
-                let entry = error.usage().map(|usage| self.booked(&request.task, usage));
-                (Err(convert::llm_error(&error)), entry, None)
-            }
-        };
-        attempt.record(path, call, &reply, ledger).await?;
-        crash_point!("model.call.recorded");
-        if let Some(money) = money {
-            let used = engine.spent(attempt.scope.run.id).await.map_err(fatal)?;
-            money.settle(used);
-        }
-        Ok(reply)
-    }
-
-    fn booked(&self, task: &str, usage: &gencode_llm::Usage) -> LedgerEntry {
-        let attempt = &self.attempt;
-        LedgerEntry {
-            run: attempt.scope.run.id,
-            step: attempt.scope.step.id.clone(),
-            agent: persona(&self.plugin.manifest.id),
-            task: task.to_owned(),
-            provider: usage.provider.clone(),
-            model: usage.model.clone(),
-            input_tokens: usage.input_tokens,
-            output_tokens: usage.output_tokens,
-            cost_usd: usage.cost_usd,
-            is_retry: self.is_retry || attempt.scope.number > 1,
-            at: crate::now(),
-        }
     }
 
     /// Answered from the record, or the run pauses until someone answers.
@@ -235,16 +161,16 @@ impl Guest {
                 options: question.options.clone(),
                 default: question.default.clone(),
             }),
-            resume_at: None,
             events: vec![EventBody::RunPaused {
                 step: attempt.scope.step.id.clone(),
                 question: question.text.clone(),
                 options: question.options.clone(),
             }],
+            ..gencode_store::Pause::default()
         };
-        crash_point!("run.pause.before");
-        attempt.engine.store.pause_run(&attempt.lease, &pause).await.map_err(fatal)?;
-        crash_point!("run.pause.after");
+        attempt.suspend(pause);
+        // Nothing else of the run goes on until there is an answer.
+        attempt.hand.rest(&question.text);
         Err(HostFailure::Suspend(question.text.clone()))
     }
 
@@ -264,16 +190,23 @@ impl Guest {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum CompleteError {
-    #[error(transparent)]
-    Model(#[from] gencode_llm::LlmError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// What a call only tells the user, if it is one of these.
+fn told(step: &str, call: &HostCall) -> Option<EventBody> {
+    let step = step.to_owned();
+    match call {
+        HostCall::Say { agent, message } => {
+            let (agent, message) = (agent.clone(), message.clone());
+            Some(EventBody::AgentSaid { step, agent, message })
+        }
+        HostCall::At { fraction, activity } => {
+            let (fraction, activity) = (*fraction, activity.clone());
+            Some(EventBody::StepProgress { step, fraction, activity })
+        }
+        _ => None,
+    }
 }
 
-/// The name the ledger and the dashboard know: `marcus` is shown as `Marcus` (contract §2.8).
-fn persona(id: &str) -> String {
-    let mut chars = id.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// A call whose effect is not what its handling expects: a mistake of this host.
+fn unexpected(call: &HostCall) -> HostFailure {
+    fatal(format!("`{}` is not handled as its effect says", call.capability().as_str()))
 }

@@ -5,17 +5,33 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use gencode_core::{crash_point, id::HostId};
+use gencode_core::{crash_point, event::EventBody, id::HostId};
 use gencode_store::{Claim, StoreError};
+use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
-use crate::{Inner, driver::Driver};
+use crate::{EngineError, Inner, driver::Driver, hands::Hands};
 
 /// How often the host looks for runs without being told: its own are announced.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the host asks what other hosts were told about its runs; its own are announced.
+const HEED_EVERY: Duration = Duration::from_millis(250);
+
+/// How often it looks whether there is space again.
+const SPACE_EVERY: Duration = Duration::from_secs(3);
+
+/// What must fit before a run that waited for space goes on.
+const PROBE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the answer to a request is kept for its repeats.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How often older ones are forgotten.
+const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 /// A file that is locked exactly as long as its host lives; the kernel lets go of it even when the
 /// host is killed, so its runs can be taken over at once.
@@ -51,14 +67,13 @@ impl HostLock {
 
 /// Takes up runs until the engine closes, each in a task of its own.
 pub(crate) async fn work(engine: Arc<Inner>) {
+    let mut waiting = Waiting::default();
     let places = Arc::new(Semaphore::new(engine.config.max_runs));
     while !engine.closing.is_cancelled() {
         if engine.config.take_all {
             take_from_the_dead(&engine).await;
-            if let Err(error) = engine.store.resume_due().await {
-                tracing::warn!(%error, "waiting runs were not looked at");
-            }
         }
+        waiting.look(&engine).await;
         while let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             let Some(claimed) = claim(&engine).await else { break };
             let (inner, closing) = (Arc::clone(&engine), engine.closing.clone());
@@ -77,21 +92,100 @@ pub(crate) async fn work(engine: Arc<Inner>) {
 
 async fn claim(engine: &Inner) -> Option<gencode_store::Claimed> {
     let noticed = engine.next_noticed();
-    if noticed.is_none() && !engine.config.take_all {
-        return None;
-    }
-    let only = if engine.config.take_all { None } else { noticed };
+    // A host that takes no others looks after its own: somebody else may have let them go on.
+    let only = match noticed {
+        _ if engine.config.take_all => None,
+        Some(run) => Some(run),
+        None => Some(engine.next_own()?),
+    };
     let claim = Claim { host: engine.host, lease_ms: engine.config.lease_ms, only };
     match engine.store.claim(&claim).await {
         Ok(claimed) => claimed,
         Err(error) => {
             tracing::warn!(%error, "no run could be claimed; will try again");
             if let Some(run) = only {
-                engine.notice(run);
+                engine.notice_later(run);
             }
             None
         }
     }
+}
+
+/// Asks the store what is wanted of the runs in hand, and whether they are still this host's. Apart
+/// from [`work`], so that nothing that hangs there holds a stop back.
+pub(crate) async fn heed(engine: Arc<Inner>) {
+    while !engine.closing.is_cancelled() {
+        let hands = engine.hands.all();
+        if !hands.is_empty() {
+            match engine.store.owned(&engine.host).await {
+                Ok(owned) => Hands::heed(&hands, &owned),
+                // Nothing is known: what is written is checked by the store anyway.
+                Err(error) => tracing::debug!(%error, "nothing was heard of the runs in hand"),
+            }
+        }
+        tokio::select! {
+            () = engine.closing.cancelled() => {}
+            () = engine.heed.notified() => {}
+            () = tokio::time::sleep(HEED_EVERY) => {}
+        }
+    }
+}
+
+/// Runs that go on by themselves.
+#[derive(Default)]
+struct Waiting {
+    space_looked_for: Option<Instant>,
+    requests_forgotten: Option<Instant>,
+}
+
+impl Waiting {
+    /// Lets runs go on whose moment has come, or that waited for space and now have some.
+    async fn look(&mut self, engine: &Arc<Inner>) {
+        match engine.store.resume_due().await {
+            Ok(runs) => engine.notice_woken(&runs),
+            Err(error) => tracing::warn!(%error, "waiting runs were not looked at"),
+        }
+        if is_due(&mut self.space_looked_for, SPACE_EVERY)
+            && let Err(error) = resume_stored(engine).await
+        {
+            tracing::debug!(%error, "runs that wait for space go on waiting");
+        }
+        if is_due(&mut self.requests_forgotten, FORGET_EVERY)
+            && let Err(error) = engine.store.forget_requests(REMEMBERED).await
+        {
+            tracing::debug!(%error, "old requests were not forgotten");
+        }
+    }
+}
+
+fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
+    let due = last.is_none_or(|last| last.elapsed() >= every);
+    if due {
+        *last = Some(Instant::now());
+    }
+    due
+}
+
+/// Lets runs go on that wait for space, if a file of some size can be written now.
+async fn resume_stored(engine: &Arc<Inner>) -> Result<(), EngineError> {
+    let runs = engine.store.waiting_for_storage().await?;
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let probe = engine.config.hosts.join(format!("space-{}", engine.host));
+    let written = tokio::fs::write(&probe, vec![0x5a; PROBE_BYTES]).await;
+    let removed = tokio::fs::remove_file(&probe).await;
+    written.and(removed).map_err(|error| EngineError::internal("there is no space yet", error))?;
+    for run in runs {
+        let message = "There is space again.".to_owned();
+        match engine.store.resume_run(run, vec![EventBody::RunResumed { message }]).await {
+            Ok(_) => engine.notice_woken(&[run]),
+            // Another host was quicker.
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 async fn take_from_the_dead(engine: &Arc<Inner>) {

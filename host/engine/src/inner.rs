@@ -1,9 +1,10 @@
 //! What all parts of the engine share.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use gencode_core::{
@@ -16,7 +17,9 @@ use gencode_core::{
 use gencode_llm::{Gateway, Reservations};
 use gencode_runtime::Runtime;
 use gencode_sandbox::{Previews, Sandbox};
-use gencode_store::{Checkpoint, CheckpointAuthor, Document, NewCheckpoint, Store, StoreError};
+use gencode_store::{
+    Checkpoint, CheckpointAuthor, Document, Lease, NewCheckpoint, Store, StoreError,
+};
 use gencode_workspace::{Manifest, ManifestDigest, SeedFile, Workspaces};
 use rust_decimal::Decimal;
 use tokio::sync::Notify;
@@ -25,11 +28,20 @@ use ulid::Ulid;
 
 use crate::{
     EngineConfig, OpenError, Parts, attempt::StepFailure, clock::ExternalTime,
-    components::Components, hosts::HostLock, library::Library,
+    components::Components, hands::Hands, hosts::HostLock, library::Library, model::UnderWay,
 };
 
 /// Clocks of finished runs that are remembered for their summary.
 const MAX_CLOCKS: usize = 256;
+
+/// Runs of its own that a host remembers.
+const MAX_OWN: usize = 4096;
+
+/// First wait of a run that cannot go on because something of the host is away; doubles each time.
+const FIRST_SETBACK: Duration = Duration::from_millis(250);
+
+/// Longest such wait.
+const LONGEST_SETBACK: Duration = Duration::from_secs(30);
 
 pub(crate) struct Inner {
     pub(crate) config: EngineConfig,
@@ -51,6 +63,16 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     /// There may be a run to work on.
     pub(crate) wake: Notify,
+    /// Something may be wanted of a run in hand.
+    pub(crate) heed: Notify,
+    /// The runs in hand.
+    pub(crate) hands: Hands,
+    /// Model calls that are under way.
+    pub(crate) under_way: UnderWay,
+    /// How often in a row a run was given back because something of the host was away.
+    setbacks: Mutex<BTreeMap<RunId, u32>>,
+    /// Runs started through this host. One that takes no others takes these up again and again.
+    own: Mutex<BTreeSet<RunId>>,
     clocks: Mutex<BTreeMap<RunId, ExternalTime>>,
     /// Runs started or woken through this host that no driver has taken up yet.
     noticed: Mutex<VecDeque<RunId>>,
@@ -100,6 +122,11 @@ impl Inner {
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             wake: Notify::new(),
+            heed: Notify::new(),
+            hands: Hands::default(),
+            under_way: UnderWay::default(),
+            setbacks: Mutex::default(),
+            own: Mutex::default(),
             clocks: Mutex::default(),
             noticed: Mutex::default(),
         })
@@ -118,6 +145,54 @@ impl Inner {
         self.wake.notify_one();
     }
 
+    /// A run was started through this host: there is one to work on.
+    pub(crate) fn notice_own(&self, run: RunId) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        while own.len() >= MAX_OWN {
+            // Run ids sort by time: the first is the oldest.
+            own.pop_first();
+        }
+        own.insert(run);
+        drop(own);
+        self.notice(run);
+    }
+
+    /// Runs go on: this host works on those that are its to work on.
+    pub(crate) fn notice_woken(&self, runs: &[RunId]) {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for run in runs {
+            if self.config.take_all || own.contains(run) {
+                self.notice(*run);
+            }
+        }
+    }
+
+    /// A run of this host's own that it has not in hand.
+    pub(crate) fn next_own(&self) -> Option<RunId> {
+        let in_hand: Vec<RunId> = self.hands.all().iter().map(|hand| hand.lease.run).collect();
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.iter().find(|run| !in_hand.contains(run)).copied()
+    }
+
+    /// A run that could not be claimed is looked at again, in its time.
+    pub(crate) fn notice_later(&self, run: RunId) {
+        self.noticed.lock().unwrap_or_else(PoisonError::into_inner).push_back(run);
+    }
+
+    /// How long to wait before a run is given back once more.
+    pub(crate) fn setback(&self, run: RunId) -> Duration {
+        let mut setbacks = self.setbacks.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = setbacks.entry(run).or_default();
+        let wait = FIRST_SETBACK.saturating_mul(2u32.saturating_pow(*count));
+        *count = count.saturating_add(1);
+        wait.min(LONGEST_SETBACK)
+    }
+
+    /// A run came to a good end, or to a rest.
+    pub(crate) fn recover_from_setbacks(&self, run: RunId) {
+        self.setbacks.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    }
+
     /// A run of this host's own that no driver has taken up yet.
     pub(crate) fn next_noticed(&self) -> Option<RunId> {
         self.noticed.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
@@ -131,9 +206,13 @@ impl Inner {
         }
     }
 
-    /// What the run has spent so far, in US dollars.
-    pub(crate) async fn spent(&self, run: RunId) -> Result<Decimal, StoreError> {
-        Ok(self.store.run_totals(run).await?.all.cost_usd)
+    /// What the run has spent so far, in US dollars, if every call whose outcome nobody knows was
+    /// charged in full. For budgets only: what is shown as spent is what providers reported.
+    pub(crate) async fn spent_at_worst(&self, run: RunId) -> Result<Decimal, StoreError> {
+        // In this order: a call that is settled in between counts twice for a moment, never not.
+        let intents = self.store.intents(run).await?;
+        let booked = self.store.run_totals(run).await?.all.cost_usd;
+        Ok(booked + self.under_way.unconfirmed(&intents))
     }
 
     /// Input and output price of the run's model per million tokens; none where it is not known
@@ -211,6 +290,36 @@ impl Inner {
         }
     }
 
+    /// [`Self::show_files`] after a commit of the lease's owner. A host that lost its run since
+    /// then leaves the folder to the new owner, who repairs it from the checkpoints.
+    pub(crate) async fn show_committed(
+        &self,
+        lease: &Lease,
+        project: &ProjectId,
+        from: &Manifest,
+        to: &Manifest,
+    ) {
+        match self.store.check_lease(lease).await {
+            Ok(()) => self.show_files(project, from, to).await,
+            Err(error) => tracing::warn!(%project, %error, "the folder is left to the next owner"),
+        }
+    }
+
+    /// Ends the preview that a run made, if it runs in this process.
+    pub(crate) async fn stop_preview_of(&self, run: &Run) {
+        let made_by_run = match self.store.preview(&run.project).await {
+            Ok(Some(record)) => record.spec.to_string().contains(&run.id.to_string()),
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(run = %run.id, %error, "the preview's record cannot be read");
+                false
+            }
+        };
+        if made_by_run {
+            self.previews.stop(run.project.as_str()).await;
+        }
+    }
+
     /// Removes what a run needed only while it was going on.
     pub(crate) async fn clean_up(&self, run: &Run) {
         let ended = match self.store.run(run.id).await {
@@ -223,6 +332,7 @@ impl Inner {
         if !ended {
             return;
         }
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).remove(&run.id);
         self.reservations.forget(&run.id.to_string());
         self.library.forget(&run.generation);
         crash_point!("run.clean.before");

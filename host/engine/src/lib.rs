@@ -14,21 +14,28 @@ mod attempt;
 mod checks;
 mod clock;
 mod components;
+pub mod control;
 mod convert;
 pub mod costs;
 mod driver;
+mod effects;
+mod ending;
 mod error;
 pub mod files;
 mod guest;
 mod handler;
+mod hands;
 mod hosts;
 mod inner;
 mod library;
+mod model;
 mod news;
+mod patience;
 mod previews;
 mod projects;
 mod pure;
 mod scope;
+mod starts;
 mod step;
 pub mod summary;
 mod tools;
@@ -88,6 +95,8 @@ pub struct EngineConfig {
     pub lease_ms: u32,
     /// Runs this host works on at the same time.
     pub max_runs: usize,
+    /// Runs that may wait for a host; a start beyond them is refused.
+    pub max_queued: u64,
     /// Whether this host takes up every unfinished run it finds, or only the ones it starts.
     pub take_all: bool,
     /// Whether a user can be asked; otherwise questions get their default answer.
@@ -147,6 +156,7 @@ impl Engine {
         let inner = Inner::open(parts, config, build, refine).await?;
         let engine = Self(Arc::new(inner));
         engine.0.tasks.spawn(hosts::work(Arc::clone(&engine.0)));
+        engine.0.tasks.spawn(hosts::heed(Arc::clone(&engine.0)));
         Ok(engine)
     }
 

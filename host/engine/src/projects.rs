@@ -9,17 +9,18 @@ use gencode_core::{
     path::WorkspacePath,
     project::{Project, ProjectStatus},
     request,
-    run::{Run, RunKind, RunStatus},
 };
 use gencode_llm::ProviderInfo;
-use gencode_store::{CheckpointAuthor, NewCheckpoint, NewRun, StartError, StepSeed, StoreError};
+use gencode_store::{CheckpointAuthor, NewCheckpoint, StoreError};
 use gencode_workspace::ManifestDigest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Engine, EngineError, Said, Start,
+    Engine, EngineError,
+    control::{Key, once},
     costs::Costs,
     files::{self, Node},
+    starts::stored,
     summary::{self, Summary},
 };
 
@@ -51,6 +52,20 @@ struct ChosenProvider {
 impl Engine {
     /// Makes a project. Nothing runs yet.
     pub async fn create_project(&self, new: NewProject) -> Result<Project, EngineError> {
+        self.create_project_once(new, None).await
+    }
+
+    /// [`Engine::create_project`] for a request that may be repeated: a repeat gets the project
+    /// that was made the first time, as it was then.
+    pub async fn create_project_once(
+        &self,
+        new: NewProject,
+        key: Key<'_>,
+    ) -> Result<Project, EngineError> {
+        let once = once(key, "created", &(&new.request, &new.provider, &new.model));
+        if let Some(known) = self.known(once.as_ref()).await? {
+            return stored(known.value);
+        }
         let description = request::check(&new.request)?.to_owned();
         if let Some(provider) = &new.provider {
             self.usable(provider, new.model.as_deref().unwrap_or_default())?;
@@ -68,7 +83,7 @@ impl Engine {
             modified_at: at,
         };
         for _ in 0..ID_TRIES {
-            match self.0.store.create_project(&project).await {
+            match self.0.store.create_project_once(&project, once.as_ref()).await {
                 Ok(()) => return Ok(project),
                 Err(StoreError::Conflict(_)) => {
                     let random = crate::random_bytes(2);
@@ -76,8 +91,12 @@ impl Engine {
                         random.iter().fold(0u16, |all, byte| (all << 8) | u16::from(*byte));
                     project.id = slug.with_suffix(suffix);
                 }
+                Err(StoreError::Repeated) => break,
                 Err(error) => return Err(error.into()),
             }
+        }
+        if let Some(known) = self.known(once.as_ref()).await? {
+            return stored(known.value);
         }
         Err(EngineError::Busy(format!("no free id was found for a project `{slug}`")))
     }
@@ -120,111 +139,10 @@ impl Engine {
         }
     }
 
-    /// Builds the application, unless that is going on or done (http-ws-contract §5.9). Of any
-    /// number of simultaneous calls one starts a run. `again` builds a finished one once more.
-    pub async fn start_build(&self, id: &ProjectId, again: bool) -> Result<Start, EngineError> {
-        let project = self.0.store.project(id).await?;
-        match project.status {
-            ProjectStatus::Completed if !again => return Ok(Start::AlreadyBuilt),
-            ProjectStatus::Failed if !again => return Ok(Start::EndedBadly),
-            _ => {}
-        }
-        match self.start(&project, RunKind::Build, None).await {
-            Ok(run) => Ok(Start::Started(run)),
-            Err(StartError::AlreadyRunning(run)) => Ok(Start::AlreadyRunning(*run)),
-            Err(StartError::Store(error)) => Err(error.into()),
-        }
-    }
-
-    /// Takes what the user says: the answer to a question, the wish to continue a failed run, or
-    /// a change to the finished application.
-    pub async fn say(&self, id: &ProjectId, message: &str) -> Result<Said, EngineError> {
-        let project = self.0.store.project(id).await?;
-        let latest = self.0.store.runs_of(id, 1).await?.into_iter().next();
-        let Some(latest) = latest else {
-            return Err(EngineError::Busy(format!("project `{id}` was never built")));
-        };
-        match latest.status {
-            RunStatus::Paused => {
-                let reply: Result<gencode_runtime::HostReply, gencode_runtime::types::HostError> =
-                    Ok(gencode_runtime::HostReply::Text(message.to_owned()));
-                let reply = serde_json::to_value(reply)
-                    .map_err(|error| EngineError::internal("the answer cannot be stored", error))?;
-                let resumed = EventBody::RunResumed { message: "The run goes on.".to_owned() };
-                if self.0.store.question(latest.id).await?.is_some() {
-                    self.0.store.answer_run(latest.id, reply, vec![resumed]).await?;
-                } else {
-                    self.0.store.resume_run(latest.id, vec![resumed]).await?;
-                }
-                self.0.notice(latest.id);
-                Ok(Said::Answered)
-            }
-            RunStatus::Queued | RunStatus::Running => Err(EngineError::Busy(format!(
-                "project `{id}` is being worked on; wait for it to end"
-            ))),
-            RunStatus::Failed | RunStatus::Stopped => {
-                self.begin(&project, latest.kind, Some(latest.id)).await?;
-                Ok(Said::Continued)
-            }
-            RunStatus::Completed => {
-                let message = request::check(message)?.to_owned();
-                self.begin(&project, RunKind::Refine { message }, None).await?;
-                Ok(Said::Refining)
-            }
-        }
-    }
-
-    async fn begin(
+    pub(crate) async fn provider_of(
         &self,
         project: &Project,
-        kind: RunKind,
-        continues: Option<RunId>,
-    ) -> Result<Run, EngineError> {
-        match self.start(project, kind, continues).await {
-            Ok(run) => Ok(run),
-            Err(StartError::AlreadyRunning(run)) => Err(EngineError::Busy(format!(
-                "run {} of project `{}` is going on",
-                run.id, run.project
-            ))),
-            Err(StartError::Store(error)) => Err(error.into()),
-        }
-    }
-
-    async fn start(
-        &self,
-        project: &Project,
-        kind: RunKind,
-        continues: Option<RunId>,
-    ) -> Result<Run, StartError> {
-        let (provider, model) = self.provider_of(project).await?;
-        let pipeline = self.0.pipeline(&kind);
-        let steps = pipeline
-            .steps
-            .iter()
-            .zip(0u32..)
-            .map(|(step, position)| StepSeed { step: step.id.clone(), position })
-            .collect();
-        let run = Run {
-            id: crate::new_run_id(),
-            project: project.id.clone(),
-            kind,
-            request: project.description.clone(),
-            provider,
-            model,
-            generation: self.0.library.active().generation.clone(),
-            status: RunStatus::Queued,
-            reason: String::new(),
-            created_at: crate::now(),
-            started_at: None,
-            finished_at: None,
-        };
-        let run = self.0.store.start_run(NewRun { run, steps, continues }).await?;
-        crash_point!("run.start.after");
-        self.0.notice(run.id);
-        Ok(run)
-    }
-
-    async fn provider_of(&self, project: &Project) -> Result<(String, String), StoreError> {
+    ) -> Result<(String, String), StoreError> {
         let (provider, model) = self.chosen_provider().await?;
         match &project.provider {
             Some(own) => {
@@ -282,14 +200,9 @@ impl Engine {
         self.0.gateway.providers()
     }
 
-    /// Stops a run. What its steps committed stays.
+    /// Stops a run, its work and its programs first. What its steps committed stays.
     pub async fn stop_run(&self, run: RunId, reason: &str) -> Result<(), EngineError> {
-        match self.0.store.stop_run(run, reason).await {
-            Ok(_) => Ok(()),
-            // It ended meanwhile, which is what was wanted.
-            Err(StoreError::Illegal(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.control().stop(run, reason, None).await.map(drop)
     }
 
     /// Events after a sequence number, in order.

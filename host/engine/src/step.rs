@@ -7,7 +7,7 @@ use gencode_runtime::{
     CallError, Host, Plugin,
     types::{Fault, Outcome, StepReport},
 };
-use gencode_store::{NewCheckpoint, StepCommit, StoreError};
+use gencode_store::{NewCheckpoint, Pause, StepCommit, StoreError};
 use gencode_workspace::{Author, ManifestDigest};
 
 use crate::{
@@ -24,8 +24,8 @@ const COMMIT_TRIES: u32 = 5;
 pub(crate) enum StepEnd {
     /// In this state, for this reason. `Waiting` means: try again.
     Ended(StepStatus, String),
-    /// It waits for the user; the run is paused.
-    Paused,
+    /// It is suspended with its journal: for what it says, or because its host wants it to rest.
+    Suspended(Option<Box<Pause>>),
 }
 
 /// Runs one try.
@@ -40,7 +40,9 @@ pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEn
             return end(&attempt, status, reason, String::new(), report).await;
         }
         Ok(Err(fault)) => fault,
-        Err(CallError::Suspended(_)) => return Ok(StepEnd::Paused),
+        Err(CallError::Suspended(_)) => {
+            return Ok(StepEnd::Suspended(attempt.suspended_for().map(Box::new)));
+        }
         Err(CallError::Host(source)) => return Err(StepFailure::Call(source)),
         Err(error) => Fault {
             code: format!("plugin-{}", error.code()),
@@ -130,7 +132,8 @@ async fn commit(
                 crash_point!("step.commit.after");
                 if let Some((from, to)) = applied {
                     // The truth is stored; the folder follows, now or at the next start.
-                    engine.show_files(&attempt.scope.run.project, &from, &to).await;
+                    let project = &attempt.scope.run.project;
+                    engine.show_committed(&attempt.lease, project, &from, &to).await;
                 }
                 return Ok(Ok(StepEnd::Ended(StepStatus::Completed, String::new())));
             }

@@ -9,9 +9,9 @@ use std::{
 use gencode_core::{crash_point, event::EventBody};
 use gencode_runtime::{
     HostCall, HostFailure, HostReply,
-    types::{AcceptanceReport, AcceptanceRequest, HostError},
+    types::{AcceptanceReport, AcceptanceRequest, Command, HostError, InstallRequest},
 };
-use gencode_sandbox::{SandboxError, ServeSpec};
+use gencode_sandbox::{ExecResult, SandboxError, ServeSpec};
 use serde_json::json;
 
 use crate::{
@@ -42,30 +42,10 @@ pub(crate) async fn perform(attempt: &Arc<Attempt>, call: &HostCall) -> Answer {
             }
             Err(error) => Err(error),
         },
-        HostCall::Install(request) => match request.ecosystem.parse() {
-            Ok(ecosystem) => {
-                let tree = tree(attempt, &request.tree).await?;
-                let _outside = attempt.external.enter();
-                sandbox
-                    .install(&tree, ecosystem, &request.dir)
-                    .await
-                    .map(|result| HostReply::Executed(convert::exec_result(result)))
-            }
-            Err(error) => Err(error),
-        },
-        HostCall::Exec(command) => {
-            let tree = tree(attempt, &command.tree).await?;
-            let _outside = attempt.external.enter();
-            let command = gencode_sandbox::Command {
-                argv: command.argv.clone(),
-                cwd: command.cwd.clone(),
-                env: command.env.clone(),
-                timeout: Duration::from_millis(command.timeout_ms.into()).min(MAX_COMMAND),
-                network: false,
-            };
-            crash_point!("sandbox.exec.before");
-            sandbox
-                .exec(&tree, command)
+        HostCall::Install(InstallRequest { tree: name, .. })
+        | HostCall::Exec(Command { tree: name, .. }) => {
+            let tree = tree(attempt, name).await?;
+            run_in(attempt, &tree, call)
                 .await
                 .map(|result| HostReply::Executed(convert::exec_result(result)))
         }
@@ -84,7 +64,40 @@ pub(crate) async fn perform(attempt: &Arc<Attempt>, call: &HostCall) -> Answer {
     Ok(done.map_err(|error| refusal(&error)))
 }
 
-fn tree_name(call: &HostCall) -> Option<&str> {
+/// Runs the program of an install or a command in its tree.
+async fn run_in(
+    attempt: &Attempt,
+    tree: &Path,
+    call: &HostCall,
+) -> Result<ExecResult, SandboxError> {
+    let sandbox = &attempt.engine.sandbox;
+    match call {
+        HostCall::Install(request) => {
+            let ecosystem = request.ecosystem.parse()?;
+            let _outside = attempt.external.enter();
+            sandbox.install(tree, ecosystem, &request.dir).await
+        }
+        HostCall::Exec(command) => {
+            let command = gencode_sandbox::Command {
+                argv: command.argv.clone(),
+                cwd: command.cwd.clone(),
+                env: command.env.clone(),
+                timeout: Duration::from_millis(command.timeout_ms.into()).min(MAX_COMMAND),
+                network: false,
+            };
+            let _outside = attempt.external.enter();
+            crash_point!("sandbox.exec.before");
+            sandbox.exec(tree, command).await
+        }
+        other => {
+            let capability = other.capability().as_str();
+            Err(SandboxError::Invalid(format!("`{capability}` runs no program in a tree")))
+        }
+    }
+}
+
+/// The tree a call works in.
+pub(crate) fn tree_name(call: &HostCall) -> Option<&str> {
     match call {
         HostCall::Install(request) => Some(&request.tree),
         HostCall::Exec(command) => Some(&command.tree),
@@ -124,8 +137,27 @@ async fn tree(attempt: &Arc<Attempt>, name: &str) -> Result<PathBuf, HostFailure
         .join(attempt.scope.run.id.to_string())
         .join(format!("{}-{name}", attempt.scope.step.id));
     let view = attempt.scope.view();
+    let is_new = !tokio::fs::try_exists(&folder).await.map_err(fatal)?;
     attempt.engine.workspaces.materialise(&view, &folder).await.map_err(fatal)?;
+    if is_new {
+        rebuild(attempt, name, &folder).await;
+    }
     Ok(folder)
+}
+
+/// A step that another machine began was answered from its record, and the tree it worked in is
+/// not here: what it ran there runs here, so that what follows finds what that left.
+async fn rebuild(attempt: &Attempt, name: &str, folder: &Path) {
+    for call in attempt.answered_from_record() {
+        let runs = matches!(call, HostCall::Install(_) | HostCall::Exec(_));
+        if !runs || tree_name(&call) != Some(name) {
+            continue;
+        }
+        // Its answer is in the record; a failure shows in what follows.
+        if let Err(error) = run_in(attempt, folder, &call).await {
+            tracing::warn!(run = %attempt.scope.run.id, %error, "a tree was not rebuilt in full");
+        }
+    }
 }
 
 /// Starts and calls the application; a good one may stay as the project's preview.
@@ -154,15 +186,7 @@ async fn accept(attempt: &Arc<Attempt>, request: &AcceptanceRequest) -> Answer {
                     preview_url = preview.url;
                     forget_older(&place).await;
                     let body = EventBody::PreviewReady { url: preview_url.clone() };
-                    engine
-                        .store
-                        .append_events(
-                            &attempt.scope.run.project,
-                            Some(attempt.scope.run.id),
-                            vec![body],
-                        )
-                        .await
-                        .map_err(fatal)?;
+                    engine.store.tell(&attempt.lease, vec![body]).await.map_err(fatal)?;
                 }
                 // The application passed; that it is not shown is worth a line, not a failure.
                 Err(error) => {

@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gencode_core::id::{ProjectId, RunId};
 
 /// One sentence in, a working application out.
 #[derive(Debug, Parser)]
@@ -79,6 +80,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Preview,
     },
+    /// Show runs and steer them, beside a host that is running or without one
+    Runs {
+        #[command(subcommand)]
+        command: Runs,
+    },
     /// List projects and their state
     Projects {
         /// Print JSON
@@ -132,6 +138,12 @@ pub(crate) struct Serve {
     /// Port on 127.0.0.1, where no address is given
     #[arg(long, env = "PORT", default_value_t = 8000)]
     pub(crate) port: u16,
+    /// Runs that are worked on at the same time
+    #[arg(long, env = "GENCODE_MAX_RUNS", default_value_t = 4, value_name = "COUNT")]
+    pub(crate) max_runs: usize,
+    /// Runs that may wait for a place; more are refused with 503 until there is one
+    #[arg(long, env = "GENCODE_MAX_QUEUED", default_value_t = 1000, value_name = "COUNT")]
+    pub(crate) max_queued: u64,
     /// Built front end to serve at `/`
     #[arg(long, env = "FRONTEND_DIST_PATH", value_name = "DIR")]
     pub(crate) frontend_dist: Option<PathBuf>,
@@ -176,6 +188,33 @@ pub(crate) enum Plugin {
     },
     /// List the components this host would use
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runs {
+    /// List the runs that are not final, or all runs of a project
+    List {
+        /// Only this project's, the final ones too
+        project: Option<ProjectId>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run: its steps, why it waits, what it asks
+    Show {
+        run: RunId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a run to sleep at its next host call; nothing is lost
+    Pause { run: RunId },
+    /// Let a paused run go on
+    Resume { run: RunId },
+    /// Answer the question a run waits with
+    Answer { run: RunId, text: String },
+    /// Stop a run and its programs. What its steps committed stays
+    Stop { run: RunId },
 }
 
 #[derive(Debug, Subcommand)]

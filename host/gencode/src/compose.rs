@@ -27,8 +27,8 @@ const CONCURRENT_COMMANDS: usize = 4;
 pub(crate) enum Purpose {
     /// One run in a terminal, with its own budget.
     OneRun { max_usd: Option<Decimal> },
-    /// The API; takes up every unfinished run.
-    Serve,
+    /// The API; takes up every unfinished run, so many at once, with so many waiting.
+    Serve { max_runs: usize, max_queued: u64 },
 }
 
 /// An open host.
@@ -59,9 +59,9 @@ pub(crate) async fn open(
     let gateway = gencode_llm::Gateway::new(config::providers()?)
         .context("the model providers are not set up right")?;
     let sandbox = open_sandbox(global, data).await?;
-    let (take_all, serve) = match purpose {
-        Purpose::Serve => (true, true),
-        Purpose::OneRun { .. } => (false, false),
+    let (serve, max_runs, max_queued) = match purpose {
+        Purpose::Serve { max_runs, max_queued } => (true, max_runs, max_queued),
+        Purpose::OneRun { .. } => (false, 1, u64::MAX),
     };
     let max_usd = match purpose {
         Purpose::OneRun { max_usd: Some(max_usd) } => max_usd,
@@ -75,8 +75,9 @@ pub(crate) async fn open(
         hosts: data.join("hosts"),
         max_usd,
         lease_ms: global.lease_ms,
-        max_runs: 4,
-        take_all,
+        max_runs: max_runs.max(1),
+        max_queued,
+        take_all: serve,
         attended: serve,
         start_previews: serve,
     };

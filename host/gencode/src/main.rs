@@ -8,6 +8,7 @@ mod new;
 mod plugin;
 mod preview;
 mod progress;
+mod runs;
 mod serve;
 
 use std::{io::Write as _, process::ExitCode};
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             Command::Serve(serve) => serve::run(&cli.global, serve).await,
             Command::Plugin { command } => plugin::run(&cli.global, command).await,
             Command::Preview { command } => preview::run(&cli.global, command).await,
+            Command::Runs { command } => runs::run(&cli.global, command).await,
             Command::Projects { json } => new::list(&cli.global, json).await,
             Command::CrashPoints => crash::list(),
             Command::Sandbox { .. } => Ok(ExitCode::SUCCESS),

@@ -35,7 +35,8 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         format!("cannot listen on {listen}; is another host running? Use --port")
     })?;
     let address = listener.local_addr()?;
-    let host = compose::open(global, &folders, Purpose::Serve).await?;
+    let purpose = Purpose::Serve { max_runs: serve.max_runs, max_queued: serve.max_queued };
+    let host = compose::open(global, &folders, purpose).await?;
     let config = ApiConfig {
         frontend_dist: serve.frontend_dist,
         allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),

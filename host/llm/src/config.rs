@@ -73,7 +73,7 @@ pub struct Limits {
     pub backoff: Duration,
     /// Upper bound of any wait that the provider did not ask for.
     pub max_backoff: Duration,
-    /// Longest `Retry-After` waited for here; longer ones go to the caller's durable wait.
+    /// A `Retry-After` shorter than this is waited for here; others go to the caller's durable wait.
     pub max_retry_after: Duration,
     /// Largest answer read, in bytes.
     pub max_answer_bytes: usize,
@@ -91,7 +91,7 @@ impl Default for Limits {
             tries: 3,
             backoff: Duration::from_millis(500),
             max_backoff: Duration::from_secs(8),
-            max_retry_after: Duration::from_secs(30),
+            max_retry_after: Duration::from_secs(5),
             max_answer_bytes: 16 * 1024 * 1024,
             concurrency: 8,
         }

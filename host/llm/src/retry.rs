@@ -44,7 +44,7 @@ impl fmt::Debug for Jitter {
 
 /// How long to wait before try `tried + 1`, or nothing when `error` is for the caller.
 ///
-/// What the provider asks for is honoured up to [`Limits::max_retry_after`]; else exponential
+/// What the provider asks for is honoured below [`Limits::max_retry_after`]; else exponential
 /// back-off with full jitter.
 pub(crate) fn wait_before_next(
     error: &LlmError,
@@ -56,7 +56,7 @@ pub(crate) fn wait_before_next(
         return None;
     }
     if let Some(asked) = error.retry_after() {
-        return (asked <= limits.max_retry_after).then_some(asked);
+        return (asked < limits.max_retry_after).then_some(asked);
     }
     let doubled = 2u32.saturating_pow(tried.saturating_sub(1));
     let bound = limits.backoff.saturating_mul(doubled).min(limits.max_backoff);
@@ -105,10 +105,10 @@ mod tests {
         let limits = Limits::default();
         let jitter = Jitter::new(|| 0.0);
         assert_eq!(
-            wait_before_next(&overloaded(Some(30)), 1, &limits, &jitter),
-            Some(Duration::from_secs(30))
+            wait_before_next(&overloaded(Some(4)), 1, &limits, &jitter),
+            Some(Duration::from_secs(4))
         );
-        assert_eq!(wait_before_next(&overloaded(Some(31)), 1, &limits, &jitter), None);
+        assert_eq!(wait_before_next(&overloaded(Some(5)), 1, &limits, &jitter), None);
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// Read again and decide again.
     #[error("{0}")]
     Conflict(String),
+    /// Read the answer that is kept ([`crate::Store::outcome`]): the request was done before.
+    #[error("the request was done before")]
+    Repeated,
     /// Another host owns the run, or it was stopped: let go of it.
     #[error("this host no longer owns run {0}")]
     LeaseLost(RunId),
@@ -66,6 +69,9 @@ pub enum StartError {
     /// The project already has a run that is not final: this one.
     #[error("run {} of project `{}` is not finished yet", .0.id, .0.project)]
     AlreadyRunning(Box<Run>),
+    /// Too many runs wait for a host: try again later.
+    #[error("{queued} runs wait to be taken up already; try again later")]
+    Full { queued: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

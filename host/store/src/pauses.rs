@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    JournalEntry, Lease, Result, Store, StoreError,
+    JournalEntry, Lease, Once, Result, Store, StoreError,
     connection::Write,
     row::{Row, to_json},
     sql::sql,
@@ -42,6 +42,8 @@ pub struct Pause {
     pub question: Option<Question>,
     /// When the run goes on by itself (see [`Store::resume_due`]); none: when someone says so.
     pub resume_at: Option<Timestamp>,
+    /// Whether it goes on when there is space again (see [`Store::waiting_for_storage`]).
+    pub waits_for_storage: bool,
     pub events: Vec<EventBody>,
 }
 
@@ -68,11 +70,12 @@ impl Store {
         write
             .execute(
                 sql("UPDATE runs SET status = 'paused', reason = $2, resume_at = $3, \
-                     host = NULL, lease_until = NULL, epoch = epoch + 1 \
+                     waits_for = $4, wanted = NULL, host = NULL, lease_until = NULL, epoch = epoch + 1 \
                      WHERE id = $1 AND status = 'running'")
                 .bind(lease.run.to_string())
                 .bind(pause.reason.clone())
-                .bind(pause.resume_at.map(time::iso)),
+                .bind(pause.resume_at.map(time::iso))
+                .bind(pause.waits_for_storage.then(|| "storage".to_owned())),
             )
             .await?;
         if let Some(question) = &pause.question {
@@ -91,6 +94,17 @@ impl Store {
     /// Answers the open question of a paused run: `reply` becomes the journal's reply of the call
     /// that asked, and the run can be claimed again.
     pub async fn answer_run(&self, id: RunId, reply: Value, events: Vec<EventBody>) -> Result<Run> {
+        self.answer_run_once(id, reply, events, None).await
+    }
+
+    /// [`Store::answer_run`] for a request that may be repeated, whose outcome is the run.
+    pub async fn answer_run_once(
+        &self,
+        id: RunId,
+        reply: Value,
+        events: Vec<EventBody>,
+        once: Option<&Once>,
+    ) -> Result<Run> {
         let mut write = self.write(crash_around!("store.run.answer")).await?;
         write.run(id).await?;
         let row = write.optional(sql(QUESTION).bind(id.to_string())).await?;
@@ -112,6 +126,7 @@ impl Store {
         write.insert_journal(&step, &entry)?;
         write.execute(sql("DELETE FROM questions WHERE run = $1").bind(id.to_string())).await?;
         let run = write.wake(id, events).await?;
+        write.keep_outcome(once, &run).await?;
         write.commit().await?;
         Ok(run)
     }
@@ -120,9 +135,8 @@ impl Store {
     pub async fn resume_run(&self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
         let mut write = self.write(crash_around!("store.run.resume")).await?;
         write.run(id).await?;
-        if write.optional(sql(QUESTION).bind(id.to_string())).await?.is_some() {
-            return Err(StoreError::Conflict(format!("run {id} waits for an answer")));
-        }
+        write.no_question(id).await?;
+        write.forget_waits(id, false).await?;
         let run = write.wake(id, events).await?;
         write.commit().await?;
         Ok(run)
@@ -141,9 +155,11 @@ impl Store {
                          AND NOT EXISTS (SELECT 1 FROM questions WHERE run = runs.id) \
                          ORDER BY created_at, id LIMIT 100");
         let now = write.now_text();
+        // Another host wakes what it has locked.
         let rows = write.all(query.bind(now).locking_free()).await?;
         let ids: Vec<RunId> = rows.iter().map(|row| row.parsed("id")).collect::<Result<_>>()?;
         for id in &ids {
+            write.forget_waits(*id, true).await?;
             let message = "The wait is over.".to_owned();
             write.wake(*id, vec![EventBody::RunResumed { message }]).await?;
         }
@@ -176,8 +192,25 @@ impl Write {
         Ok(())
     }
 
+    /// [`StoreError::Conflict`] when the run waits for an answer.
+    pub(crate) async fn no_question(&mut self, id: RunId) -> Result<()> {
+        if self.optional(sql(QUESTION).bind(id.to_string())).await?.is_some() {
+            return Err(StoreError::Conflict(format!("run {id} waits for an answer")));
+        }
+        Ok(())
+    }
+
+    /// Calls that were told to wait may be made: those whose moment has come, or all.
+    pub(crate) async fn forget_waits(&mut self, id: RunId, only_due: bool) -> Result<()> {
+        let until = if only_due { Some(self.now_text()) } else { None };
+        let query = sql("UPDATE intents SET retry_at = NULL WHERE run = $1 \
+                         AND retry_at IS NOT NULL AND ($2 IS NULL OR retry_at <= $2)");
+        self.execute(query.bind(id.to_string()).bind(until)).await?;
+        Ok(())
+    }
+
     /// Makes a paused run claimable.
-    async fn wake(&mut self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
+    pub(crate) async fn wake(&mut self, id: RunId, events: Vec<EventBody>) -> Result<Run> {
         let run = self.run(id).await?;
         if run.status != RunStatus::Paused {
             return Err(StoreError::Conflict(format!(
@@ -186,8 +219,8 @@ impl Write {
             )));
         }
         self.execute(
-            sql("UPDATE runs SET status = 'running', reason = '', resume_at = NULL \
-                 WHERE id = $1 AND status = 'paused'")
+            sql("UPDATE runs SET status = 'running', reason = '', resume_at = NULL, \
+                 waits_for = NULL, wanted = NULL WHERE id = $1 AND status = 'paused'")
             .bind(id.to_string()),
         )
         .await?;

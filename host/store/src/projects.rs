@@ -9,7 +9,7 @@ use gencode_core::{
 };
 
 use crate::{
-    Result, Store, StoreError,
+    Once, Result, Store, StoreError,
     connection::{KeptProject, Write},
     row::Row,
     sql::sql,
@@ -41,6 +41,11 @@ fn project_of(row: &Row) -> Result<Project> {
 impl Store {
     /// Adds a project. [`StoreError::Conflict`] when its id is taken.
     pub async fn create_project(&self, project: &Project) -> Result<()> {
+        self.create_project_once(project, None).await
+    }
+
+    /// [`Store::create_project`] for a request that may be repeated; its outcome is the project.
+    pub async fn create_project_once(&self, project: &Project, once: Option<&Once>) -> Result<()> {
         let mut write = self.write(crash_around!("store.project.create")).await?;
         let added = write
             .execute(
@@ -63,6 +68,7 @@ impl Store {
                 project.id
             )));
         }
+        write.keep_outcome(once, project).await?;
         write.commit().await
     }
 

@@ -9,9 +9,9 @@ use gencode_core::{
 };
 
 use crate::{
-    Result, StartError, Store, StoreError,
+    Once, Result, StartError, Store, StoreError,
     connection::Write,
-    row::{Row, to_json},
+    row::{Row, to_integer, to_json},
     sql::sql,
 };
 
@@ -59,6 +59,17 @@ impl Store {
     /// Starts a run, unless its project has one that is not final. Of any number of simultaneous
     /// starts, from any number of hosts, one wins and the others learn the winner.
     pub async fn start_run(&self, new: NewRun) -> Result<Run, StartError> {
+        self.start_run_once(new, None, None).await
+    }
+
+    /// [`Store::start_run`] for a request that may be repeated, whose outcome is the run; refused
+    /// with [`StartError::Full`] while `max_queued` runs wait for a host.
+    pub async fn start_run_once(
+        &self,
+        new: NewRun,
+        once: Option<&Once>,
+        max_queued: Option<u64>,
+    ) -> Result<Run, StartError> {
         let mut write = self.write(crash_around!("store.run.start")).await?;
         let project = new.run.project.clone();
         let status = write.project_status(&project).await?;
@@ -69,6 +80,9 @@ impl Store {
             // Waits for the disk like everyone: the winner may be in the same group of writes.
             write.commit().await?;
             return Err(StartError::AlreadyRunning(Box::new(run)));
+        }
+        if let Some(max) = max_queued {
+            write.room_for_one(max).await?;
         }
         let run = Run {
             status: RunStatus::Queued,
@@ -96,6 +110,7 @@ impl Store {
         };
         write.project_becomes(&project, to).await?;
         write.append_events(&project, Some(run.id), vec![EventBody::RunQueued]).await?;
+        write.keep_outcome(once, &run).await?;
         write.commit().await?;
         Ok(run)
     }
@@ -136,6 +151,15 @@ impl Store {
 }
 
 impl Write {
+    async fn room_for_one(&mut self, max: u64) -> Result<(), StartError> {
+        // Counts no further than it must.
+        let query = sql("SELECT count(*) AS n FROM \
+                         (SELECT 1 AS one FROM runs WHERE status = 'queued' LIMIT $1) AS queue");
+        let row = self.optional(query.bind(to_integer(max))).await?;
+        let queued = row.map_or(Ok(0), |row| row.natural("n"))?;
+        if queued >= max { Err(StartError::Full { queued }) } else { Ok(()) }
+    }
+
     /// The run as this write sees it, and keeps it.
     pub(crate) async fn run(&mut self, id: RunId) -> Result<Run> {
         let query = sql("SELECT * FROM runs WHERE id = $1").bind(id.to_string()).locking();

@@ -28,6 +28,7 @@ mod history;
 mod pauses;
 mod records;
 mod runs;
+mod signals;
 mod steps;
 
 use std::path::PathBuf;

@@ -47,7 +47,7 @@ async fn audit_atomic_start_has_one_winner(fixture: Fixture) {
         match result {
             Ok(run) => won.push(run.id),
             Err(StartError::AlreadyRunning(run)) => lost.push(run.id),
-            Err(StartError::Store(error)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
         }
     }
     assert_eq!(won.len(), 1);
