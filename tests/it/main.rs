@@ -19,8 +19,10 @@ mod control;
 mod durability;
 mod gate;
 mod host;
+mod housekeeping;
 mod main_job;
 mod plugins;
 #[path = "../faults/provider.rs"]
 mod provider;
+mod postgres;
 mod tidy;

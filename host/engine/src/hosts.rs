@@ -3,12 +3,14 @@
 
 use std::{
     fs::File,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use gencode_core::{crash_point, event::EventBody, id::HostId};
+use gencode_core::{crash_point, event::EventBody, id::HostId, run::Generation};
 use gencode_store::{Claim, StoreError};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
@@ -36,27 +38,42 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// A file that is locked exactly as long as its host lives; the kernel lets go of it even when the
 /// host is killed, so its runs can be taken over at once.
 pub(crate) struct HostLock {
-    _file: File,
+    file: File,
 }
 
 impl HostLock {
     pub(crate) fn take(folder: &Path, host: HostId) -> std::io::Result<Self> {
-        let file = File::create(folder.join(format!("{host}.lock")))?;
-        file.try_lock().map_err(std::io::Error::from)?;
-        Ok(Self { _file: file })
+        let path = folder.join(format!("{host}.lock"));
+        loop {
+            let file = File::create(&path)?;
+            file.try_lock().map_err(std::io::Error::from)?;
+            // Between the two lines above it may have been taken for a dead host's and removed.
+            let (held, named) = (file.metadata()?, std::fs::metadata(&path));
+            if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
+                return Ok(Self { file });
+            }
+        }
     }
 
-    /// Hosts of this machine that are dead, with the files of their locks.
-    fn dead(folder: &Path, own: HostId) -> std::io::Result<Vec<(HostId, PathBuf)>> {
+    /// Says which components this host begins runs with: they are not cleaned away while it lives.
+    pub(crate) fn note(&mut self, generation: &Generation) -> std::io::Result<()> {
+        self.file.write_all(&serde_json::to_vec(generation)?)
+    }
+
+    /// Hosts of this machine that are dead, with the files of their locks. Never the caller, whose
+    /// own lock is held.
+    pub(crate) fn dead(folder: &Path) -> std::io::Result<Vec<(HostId, PathBuf)>> {
         let mut dead = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let Ok(host) = name.parse::<HostId>() else { continue };
-            if host == own {
-                continue;
-            }
-            let file = File::options().write(true).open(&path)?;
+            let file = match File::options().write(true).open(&path) {
+                Ok(file) => file,
+                // Another host was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             if file.try_lock().is_ok() {
                 dead.push((host, path));
             }
@@ -172,7 +189,7 @@ async fn resume_stored(engine: &Arc<Inner>) -> Result<(), EngineError> {
     if runs.is_empty() {
         return Ok(());
     }
-    let probe = engine.config.hosts.join(format!("space-{}", engine.host));
+    let probe = engine.config.places.hosts.join(format!("space-{}", engine.host));
     let written = tokio::fs::write(&probe, vec![0x5a; PROBE_BYTES]).await;
     let removed = tokio::fs::remove_file(&probe).await;
     written.and(removed).map_err(|error| EngineError::internal("there is no space yet", error))?;
@@ -189,8 +206,8 @@ async fn resume_stored(engine: &Arc<Inner>) -> Result<(), EngineError> {
 }
 
 async fn take_from_the_dead(engine: &Arc<Inner>) {
-    let (folder, own) = (engine.config.hosts.clone(), engine.host);
-    let swept = tokio::task::spawn_blocking(move || HostLock::dead(&folder, own)).await;
+    let folder = engine.config.places.hosts.clone();
+    let swept = tokio::task::spawn_blocking(move || HostLock::dead(&folder)).await;
     let dead = match swept {
         Ok(Ok(dead)) => dead,
         Ok(Err(error)) => {

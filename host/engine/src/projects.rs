@@ -67,6 +67,7 @@ impl Engine {
             return stored(known.value);
         }
         let description = request::check(&new.request)?.to_owned();
+        self.0.space.check().await?;
         if let Some(provider) = &new.provider {
             self.usable(provider, new.model.as_deref().unwrap_or_default())?;
         }
@@ -130,7 +131,7 @@ impl Engine {
         crash_point!("project.delete.inside");
         self.0.workspaces.delete(id).await?;
         crash_point!("project.delete.after");
-        let preview = self.0.config.previews.join(id.as_str());
+        let preview = self.0.config.places.previews.join(id.as_str());
         match tokio::fs::remove_dir_all(&preview).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(EngineError::internal("the preview's folder was not removed", error))
@@ -265,6 +266,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.0.store.project(id).await?;
         let path: WorkspacePath = path.parse()?;
+        self.0.space.check().await?;
         loop {
             let Some(head) = self.0.store.latest_checkpoint(id).await? else {
                 return Err(EngineError::Busy(format!(

@@ -40,6 +40,9 @@ impl Engine {
             return start_of(known);
         }
         let project = self.0.store.project(id).await?;
+        if again || !matches!(project.status, ProjectStatus::Completed | ProjectStatus::Failed) {
+            self.0.space.check().await?;
+        }
         let start = match project.status {
             ProjectStatus::Completed if !again => Start::AlreadyBuilt,
             ProjectStatus::Failed if !again => Start::EndedBadly,
@@ -182,6 +185,7 @@ impl Engine {
         continues: Option<RunId>,
         once: Option<&Once>,
     ) -> Result<Run, EngineError> {
+        self.0.space.check().await?;
         self.start(project, kind, continues, once).await.map_err(refusal)
     }
 

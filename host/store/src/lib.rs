@@ -9,6 +9,7 @@
 //! - instants (and so leases) come from the database's clock, never from a host's;
 //! - every write of a run's owner names its [`Lease`] and is refused once the epoch moved.
 
+mod backup;
 mod checkpoints;
 mod claims;
 mod commit;
@@ -17,6 +18,8 @@ mod documents;
 mod error;
 mod events;
 mod intents;
+mod holds;
+mod inspect;
 mod journal;
 mod lane;
 mod ledger;
@@ -29,6 +32,7 @@ mod postgres;
 mod previews;
 mod projects;
 mod requests;
+mod retention;
 mod row;
 mod runs;
 mod settings;
@@ -39,6 +43,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{Exported, Incoming, Part};
 pub use checkpoints::{Checkpoint, CheckpointAuthor, NewCheckpoint};
 pub use claims::{Claim, ClaimKind, Claimed, Lease};
 pub use commit::StepCommit;
@@ -46,6 +51,8 @@ pub use documents::Document;
 pub use error::{StartError, StoreError};
 pub use events::EventHint;
 pub use intents::{CallSite, Intent};
+pub use holds::HoldKind;
+pub use inspect::integrity;
 pub use journal::JournalEntry;
 pub use ledger::{LedgerRow, Total, Totals};
 pub use location::{Location, Server};
@@ -56,6 +63,7 @@ pub use plugins::PluginRecord;
 pub use previews::PreviewRecord;
 pub use projects::ProjectPage;
 pub use requests::{Once, Outcome};
+pub use retention::{Gone, KeptProject, MIN_CHECKPOINTS, Prune, Pruned, Retention};
 pub use runs::{NewRun, StepSeed};
 pub use signals::{Owned, Standing, Wanted};
 
