@@ -18,11 +18,12 @@ mod bad_input;
 mod control;
 mod durability;
 mod gate;
+mod history;
 mod host;
 mod housekeeping;
 mod main_job;
 mod plugins;
+mod postgres;
 #[path = "../faults/provider.rs"]
 mod provider;
-mod postgres;
 mod tidy;

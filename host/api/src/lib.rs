@@ -4,6 +4,7 @@
 //! **Invariant:** a handler parses, calls one engine method and maps the answer. It decides
 //! nothing about projects or runs.
 
+mod checkpoints;
 mod error;
 mod guard;
 mod messages;
@@ -75,6 +76,14 @@ pub fn router(engine: Engine, config: ApiConfig) -> Router {
         .route("/api/health", get(health))
         .route("/api/projects", get(projects::list).post(projects::create))
         .route("/api/projects/{id}", get(projects::show).delete(projects::delete))
+        .route("/api/projects/{id}/checkpoints", get(checkpoints::list))
+        .route("/api/projects/{id}/checkpoints/diff", get(checkpoints::diff))
+        .route("/api/projects/{id}/checkpoints/export", get(checkpoints::export))
+        .route("/api/projects/{id}/checkpoints/{checkpoint}", get(checkpoints::show))
+        .route("/api/projects/{id}/checkpoints/{checkpoint}/files/{*path}", get(checkpoints::file))
+        .route("/api/projects/{id}/checkpoints/{checkpoint}/restore", post(checkpoints::restore))
+        .route("/api/projects/{id}/fork", post(checkpoints::fork))
+        .route("/api/projects/{id}/compare/{other}", get(checkpoints::compare))
         .route("/api/workspace/{id}/files", get(workspace::files))
         .route("/api/workspace/{id}/file", get(workspace::read).put(workspace::save))
         .route("/api/workspace/{id}/generate/backend", post(workspace::generate))

@@ -42,6 +42,12 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
         EventBody::FileSaved { path, .. } => {
             json!({ "type": "WORKSPACE_UPDATED", "step": "edit", "filesWritten": 1, "path": path })
         }
+        EventBody::FilesRestored { paths, .. } => {
+            json!({ "type": "WORKSPACE_UPDATED", "step": "restore", "filesWritten": paths.len() })
+        }
+        EventBody::ProjectForked { from, step, .. } => {
+            log(&format!("Forked from {from} as it was before {step}"))
+        }
         EventBody::StepFinished { step, status, reason, summary } => match status {
             StepStatus::Completed if step.starts_with("testing_") => {
                 json!({ "type": "WORKFLOW_STAGE_COMPLETED", "step": step, "attempt": 1, "tier": "sandbox" })

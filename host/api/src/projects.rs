@@ -57,7 +57,7 @@ pub(crate) async fn delete(
 
 /// All fields any screen reads; `path` is the project's folder below the workspaces, never an
 /// absolute path of this machine.
-fn shown(project: &Project) -> Value {
+pub(crate) fn shown(project: &Project) -> Value {
     json!({
         "id": project.id,
         "name": project.name,
@@ -69,6 +69,7 @@ fn shown(project: &Project) -> Value {
         "status": project.status,
         "provider": project.provider,
         "model": project.model,
+        "forkedFrom": project.forked_from,
     })
 }
 

@@ -89,4 +89,16 @@ pub enum EventBody {
         path: String,
         checkpoint: CheckpointId,
     },
+    /// The files are again as they were in the checkpoint `from`.
+    FilesRestored {
+        from: CheckpointId,
+        checkpoint: CheckpointId,
+        paths: Vec<String>,
+    },
+    /// The project began as another one was before this step.
+    ProjectForked {
+        from: ProjectId,
+        run: RunId,
+        step: String,
+    },
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::ProjectId;
+use crate::id::{ProjectId, RunId};
 
 /// State of a project (design §6, audit VALID-001).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,6 +87,18 @@ pub struct Project {
     pub status: ProjectStatus,
     pub created_at: Timestamp,
     pub modified_at: Timestamp,
+    /// Where it was forked from; none for a project that began from a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkOrigin>,
+}
+
+/// The moment in another project's life that a forked project began from. That project may be gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkOrigin {
+    pub project: ProjectId,
+    pub run: RunId,
+    /// The first step that was not taken over.
+    pub step: String,
 }
 
 impl Project {

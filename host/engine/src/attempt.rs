@@ -63,14 +63,14 @@ pub(crate) struct NonDeterminism {
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Position in the journal that holds what the step began from.
-const BASE: &str = "@base";
+pub(crate) const BASE: &str = "@base";
 
 /// What a try of a step began from.
 #[derive(Serialize, Deserialize)]
-struct Base {
-    manifest: Digest,
+pub(crate) struct Base {
+    pub(crate) manifest: Digest,
     /// Names of the documents earlier steps had left.
-    documents: Vec<String>,
+    pub(crate) documents: Vec<String>,
 }
 
 impl Attempt {

@@ -21,6 +21,16 @@ pub enum EngineError {
     NoSuchFile(String),
     #[error("`{0}` is not a text file")]
     BinaryFile(String),
+    #[error("there is no checkpoint `{0}` in this project")]
+    NoSuchCheckpoint(String),
+    #[error("{0}")]
+    NoSuchStep(String),
+    /// The run cannot be forked there.
+    #[error("{0}")]
+    CannotFork(String),
+    /// The user's folder cannot take what is written to it.
+    #[error("the folder cannot be used: {0}")]
+    Target(String),
     /// The user's words cannot be used.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -79,6 +89,7 @@ impl From<StoreError> for EngineError {
                 Ok(id) => Self::NoSuchRun(id),
                 Err(error) => Self::internal("the store names a run wrongly", error),
             },
+            StoreError::NotFound { what: "checkpoint", id } => Self::NoSuchCheckpoint(id),
             other => Self::internal("the store did not do what was asked", other),
         }
     }

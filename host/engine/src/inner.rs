@@ -297,6 +297,8 @@ impl Inner {
             step: String::new(),
             manifest: saved.digest.0,
             author: CheckpointAuthor::Seed,
+            performer: "GenCode".to_owned(),
+            note: "The template every application starts from".to_owned(),
         };
         self.store.add_checkpoint(&checkpoint, Vec::new()).await?;
         crash_point!("project.seed.after");

@@ -22,9 +22,11 @@ mod effects;
 mod ending;
 mod error;
 pub mod files;
+mod forks;
 mod guest;
 mod handler;
 mod hands;
+pub mod history;
 mod hosts;
 pub mod housekeeping;
 mod inner;
@@ -54,6 +56,8 @@ use ulid::Ulid;
 pub use self::{
     components::ComponentError,
     error::EngineError,
+    forks::{ForkRequest, Forked},
+    history::History,
     library::LibraryError,
     news::{Closed, News},
     projects::NewProject,
@@ -203,6 +207,11 @@ pub(crate) fn new_run_id() -> RunId {
 
 pub(crate) fn new_checkpoint_id() -> CheckpointId {
     CheckpointId::from_ulid(Ulid::new())
+}
+
+/// Random digits for an id that is taken.
+pub(crate) fn random_suffix() -> u16 {
+    random_bytes(2).iter().fold(0, |all, byte| (all << 8) | u16::from(*byte))
 }
 
 /// Random bytes for a guest (recorded) or a suffix.

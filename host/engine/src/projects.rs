@@ -82,15 +82,13 @@ impl Engine {
             status: ProjectStatus::Created,
             created_at: at,
             modified_at: at,
+            forked_from: None,
         };
         for _ in 0..ID_TRIES {
             match self.0.store.create_project_once(&project, once.as_ref()).await {
                 Ok(()) => return Ok(project),
                 Err(StoreError::Conflict(_)) => {
-                    let random = crate::random_bytes(2);
-                    let suffix =
-                        random.iter().fold(0u16, |all, byte| (all << 8) | u16::from(*byte));
-                    project.id = slug.with_suffix(suffix);
+                    project.id = slug.with_suffix(crate::random_suffix());
                 }
                 Err(StoreError::Repeated) => break,
                 Err(error) => return Err(error.into()),
@@ -163,7 +161,7 @@ impl Engine {
 
     /// The words with defaults filled in; as they are where they mean nothing, so that the first
     /// model call says what is wrong.
-    fn resolved(&self, provider: &str, model: &str) -> (String, String) {
+    pub(crate) fn resolved(&self, provider: &str, model: &str) -> (String, String) {
         match self.0.gateway.resolve(provider, model) {
             Ok((provider, model)) => (provider.to_string(), model),
             Err(_) => (provider.to_owned(), model.to_owned()),
@@ -171,7 +169,7 @@ impl Engine {
     }
 
     /// Whether a provider can be called: it exists, is set up, and the model has a price.
-    fn usable(&self, provider: &str, model: &str) -> Result<(), EngineError> {
+    pub(crate) fn usable(&self, provider: &str, model: &str) -> Result<(), EngineError> {
         let (found, model) = self.0.gateway.resolve(provider, model)?;
         let info = self.0.gateway.providers().into_iter().find(|info| info.id == found.as_str());
         if !info.is_some_and(|info| info.configured) {
@@ -284,6 +282,8 @@ impl Engine {
                 step: String::new(),
                 manifest: after.digest.0,
                 author: CheckpointAuthor::User,
+                performer: "User".to_owned(),
+                note: format!("Edited {path}"),
             };
             let saved = EventBody::FileSaved { path: path.to_string(), checkpoint: checkpoint.id };
             match self.0.store.add_checkpoint(&checkpoint, vec![saved]).await {

@@ -111,6 +111,8 @@ async fn commit(
                 run: Some(attempt.scope.run.id),
                 step: attempt.scope.step.id.clone(),
                 author: gencode_store::CheckpointAuthor::Run,
+                performer: attempt.scope.step.performer.clone(),
+                note: format!("{}\n\n{summary}", attempt.scope.step.title).trim().to_owned(),
                 manifest: to.digest.0,
             });
             commit.events.push(EventBody::FilesCommitted {

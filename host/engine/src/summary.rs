@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gencode_core::run::{Run, RunStatus, StepRecord};
-use gencode_runtime::types::{Outcome, StepReport};
+use gencode_core::run::{Generation, PinnedPlugin, Run, RunStatus, StepRecord};
+use gencode_runtime::types::{Outcome, StepReport, TestReport};
 use serde::Serialize;
 
 /// Everything about a finished run (issue: `gencode new --json`).
@@ -85,6 +85,24 @@ pub struct PluginSummary {
     pub digest: String,
 }
 
+impl PluginSummary {
+    /// The plugins of a generation, by id.
+    pub(crate) fn all(generation: &Generation) -> Vec<Self> {
+        let one = |(id, plugin): (&String, &PinnedPlugin)| Self {
+            id: id.clone(),
+            version: plugin.version.clone(),
+            digest: plugin.digest.to_string(),
+        };
+        generation.0.iter().map(one).collect()
+    }
+}
+
+impl TestCounts {
+    pub(crate) fn of(report: &TestReport) -> Self {
+        Self { passed: report.passed, failed: report.failed, skipped: report.skipped }
+    }
+}
+
 impl Summary {
     /// The summary of a run that never began.
     pub fn refused(reason: String) -> Self {
@@ -133,30 +151,14 @@ impl Summary {
                 summary.add(report);
             }
         }
-        summary.plugins = run
-            .generation
-            .0
-            .iter()
-            .map(|(id, plugin)| PluginSummary {
-                id: id.clone(),
-                version: plugin.version.clone(),
-                digest: plugin.digest.to_string(),
-            })
-            .collect();
+        summary.plugins = PluginSummary::all(&run.generation);
         summary.fill_suites();
         summary
     }
 
     fn add(&mut self, report: StepReport) {
         for (suite, numbers) in report.tests {
-            self.tests.insert(
-                suite,
-                TestCounts {
-                    passed: numbers.passed,
-                    failed: numbers.failed,
-                    skipped: numbers.skipped,
-                },
-            );
+            self.tests.insert(suite, TestCounts::of(&numbers));
         }
         if let Some(acceptance) = report.acceptance {
             let checks = acceptance.checks.into_iter().map(|check| AcceptanceCheck {

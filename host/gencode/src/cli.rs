@@ -5,6 +5,8 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gencode_core::id::{ProjectId, RunId};
 
+use crate::checkpoints::{Checkpoints, Compare, Fork};
+
 /// One sentence in, a working application out.
 #[derive(Debug, Parser)]
 #[command(
@@ -115,6 +117,15 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Examine database, files, leftovers, space, sandbox, toolchains, providers and plugins
     Doctor(Doctor),
+    /// See, compare, restore and export the states a project's files had
+    Checkpoints {
+        #[command(subcommand)]
+        command: Checkpoints,
+    },
+    /// Try another model or another request from a step on, in a new project
+    Fork(Fork),
+    /// Put two projects side by side: status, steps, costs, files
+    Compare(Compare),
     /// Start a command inside the sandbox (used by the host itself)
     #[command(name = "__sandbox", hide = true, disable_help_flag = true)]
     Sandbox {

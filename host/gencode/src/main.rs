@@ -1,6 +1,7 @@
 //! `gencode`: the one binary. Names the concrete parts, reads the environment, talks to a person.
 
 mod backup;
+mod checkpoints;
 mod cli;
 mod compose;
 mod config;
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
             Command::Restore(args) => backup::put_back(&cli.global, args).await,
             Command::Doctor(args) => doctor::run(&cli.global, args).await,
             Command::Retention(args) => gc::retention(&cli.global, args).await,
+            Command::Checkpoints { command } => checkpoints::run(&cli.global, command).await,
+            Command::Fork(fork) => checkpoints::fork(&cli.global, fork).await,
+            Command::Compare(compare) => checkpoints::compare(&cli.global, compare).await,
             Command::Sandbox { .. } => Ok(ExitCode::SUCCESS),
         }
     });

@@ -94,7 +94,7 @@ async fn build_with(
 }
 
 /// Shows the run until it ends. An interrupt stops it; what is done stays.
-async fn follow(
+pub(crate) async fn follow(
     engine: &Engine,
     project: &ProjectId,
     run: &gencode_core::run::Run,
@@ -160,7 +160,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// The summary for a person.
-fn describe(summary: &Summary, global: &Global) -> String {
+pub(crate) fn describe(summary: &Summary, global: &Global) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12}{value}\n"));
     line("project", summary.project_id.clone().unwrap_or_default());

@@ -9,7 +9,12 @@ use gencode_core::{
 };
 use serde_json::Value;
 
-use crate::{Lease, Result, Store, StoreError, connection::Write, row::to_json, sql::sql};
+use crate::{
+    Lease, Result, Store, StoreError,
+    connection::Write,
+    row::{Row, to_json},
+    sql::sql,
+};
 
 /// One finished host call.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,28 +67,35 @@ impl Store {
                 .bind(i64::from(attempt)),
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                let entry = JournalEntry {
-                    run,
-                    step: step.to_owned(),
-                    attempt,
-                    path: row.text("path")?,
-                    digest: row.parsed("digest")?,
-                    call: row.json("call")?,
-                    reply: row.json("reply")?,
-                    ledger: None,
-                };
-                let sum = checksum(&entry, &row.text("call")?, &row.text("reply")?);
-                match row.optional_parsed::<Digest>("checksum")? {
-                    Some(written) if written != sum => Err(self.damaged(&format!(
-                        "call {} of step `{step}` of run {run} is not as it was written",
-                        entry.path
-                    ))),
-                    _ => Ok(entry),
-                }
-            })
-            .collect()
+        rows.iter().map(|row| self.journal_entry(run, step, attempt, row)).collect()
+    }
+
+    /// An entry from its row, held against its checksum.
+    pub(crate) fn journal_entry(
+        &self,
+        run: RunId,
+        step: &str,
+        attempt: u32,
+        row: &Row,
+    ) -> Result<JournalEntry> {
+        let entry = JournalEntry {
+            run,
+            step: step.to_owned(),
+            attempt,
+            path: row.text("path")?,
+            digest: row.parsed("digest")?,
+            call: row.json("call")?,
+            reply: row.json("reply")?,
+            ledger: None,
+        };
+        let sum = checksum(&entry, &row.text("call")?, &row.text("reply")?);
+        match row.optional_parsed::<Digest>("checksum")? {
+            Some(written) if written != sum => Err(self.damaged(&format!(
+                "call {} of step `{step}` of run {run} is not as it was written",
+                entry.path
+            ))),
+            _ => Ok(entry),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ fn project_of(row: &Row) -> Result<Project> {
         status: row.word("status", ProjectStatus::parse)?,
         created_at: row.instant("created_at")?,
         modified_at: row.instant("modified_at")?,
+        forked_from: row.optional_json("forked_from")?,
     })
 }
 
@@ -47,22 +48,7 @@ impl Store {
     /// [`Store::create_project`] for a request that may be repeated; its outcome is the project.
     pub async fn create_project_once(&self, project: &Project, once: Option<&Once>) -> Result<()> {
         let mut write = self.write(crash_around!("store.project.create")).await?;
-        let added = write
-            .execute(
-                sql("INSERT INTO projects \
-                     (id, name, description, provider, model, status, created_at, modified_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING")
-                .bind(project.id.to_string())
-                .bind(project.name.clone())
-                .bind(project.description.clone())
-                .bind(project.provider.clone())
-                .bind(project.model.clone())
-                .bind(project.status.as_str())
-                .bind(time::iso(project.created_at))
-                .bind(time::iso(project.modified_at)),
-            )
-            .await?;
-        if added == 0 {
+        if !write.insert_project(project).await? {
             return Err(StoreError::Conflict(format!(
                 "there is already a project `{}`",
                 project.id

@@ -87,6 +87,15 @@ impl Row {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.damaged(column))
     }
 
+    pub(crate) fn optional_json<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>> {
+        self.optional_text(column)?
+            .map(|text| serde_json::from_str(&text).map_err(|_| self.damaged(column)))
+            .transpose()
+    }
+
     pub(crate) fn instant(&self, column: &'static str) -> Result<Timestamp> {
         time::parse_iso(&self.text(column)?).ok_or_else(|| self.damaged(column))
     }

@@ -167,7 +167,7 @@ impl Write {
         run_of(&row)
     }
 
-    async fn insert_run(&mut self, run: &Run, continues: Option<RunId>) -> Result<()> {
+    pub(crate) async fn insert_run(&mut self, run: &Run, continues: Option<RunId>) -> Result<()> {
         let kind = to_json(&run.kind)?;
         let generation = to_json(&run.generation)?;
         let now = self.now_text();
@@ -200,13 +200,13 @@ impl Write {
         )))
     }
 
-    /// Adds a step: as the earlier run left it if that is satisfied, otherwise waiting.
-    async fn insert_step(
+    /// Adds a step: as the earlier run left it if that is satisfied (`true`), otherwise waiting.
+    pub(crate) async fn insert_step(
         &mut self,
         run: RunId,
         seed: &StepSeed,
         earlier: Option<RunId>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if let Some(earlier) = earlier {
             let taken = self
                 .execute(
@@ -224,7 +224,7 @@ impl Write {
                 )
                 .await?;
             if taken == 1 {
-                return Ok(());
+                return Ok(true);
             }
         }
         self.execute(
@@ -234,7 +234,7 @@ impl Write {
                 .bind(i64::from(seed.position)),
         )
         .await?;
-        Ok(())
+        Ok(false)
     }
 
     /// Copies the documents that the satisfied steps of an earlier run left.

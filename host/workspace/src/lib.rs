@@ -8,6 +8,7 @@
 //! - a file appears under its name whole or not at all (written aside, then renamed).
 
 mod blobs;
+mod diff;
 mod edits;
 mod error;
 mod export;
@@ -30,6 +31,7 @@ mod tree;
 mod upload;
 mod workspaces;
 
+pub use diff::{ChangeKind, FileChange, FileDiff, Unshown};
 pub use edits::Edits;
 pub use error::WorkspaceError;
 pub use export::Exported;

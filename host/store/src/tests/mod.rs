@@ -24,6 +24,7 @@ macro_rules! on_both {
 
 mod differential;
 mod files;
+mod forks;
 mod history;
 mod keeping;
 mod pauses;
@@ -112,6 +113,7 @@ pub(crate) fn project(id: &str, second: i64) -> Project {
         status: ProjectStatus::Created,
         created_at: at(second),
         modified_at: at(second),
+        forked_from: None,
     }
 }
 
@@ -236,6 +238,8 @@ pub(crate) fn checkpoint(n: u128, parent: Option<u128>) -> NewCheckpoint {
         step: "analysis".to_owned(),
         manifest: Digest::of(&n.to_be_bytes()),
         author: CheckpointAuthor::Run,
+        performer: "Marcus".to_owned(),
+        note: "Analysis".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod copies;
+mod diffs;
 mod escapes;
 mod housekeeping;
 mod merges;
