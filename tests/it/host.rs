@@ -71,6 +71,8 @@ pub(crate) struct Data {
     pub(crate) env: Vec<(String, String)>,
     /// Address of the database; none for a file in the data folder.
     pub(crate) database: Option<String>,
+    /// Other plugins than the core components.
+    pub(crate) plugins: Option<PathBuf>,
 }
 
 impl Data {
@@ -78,7 +80,7 @@ impl Data {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(shared_cache()).unwrap();
         std::os::unix::fs::symlink(shared_cache(), dir.path().join("cache")).unwrap();
-        Self { dir, database: None, env: Vec::new() }
+        Self { dir, database: None, env: Vec::new(), plugins: None }
     }
 
     /// A host on a database of this kind, which is empty.
@@ -104,7 +106,10 @@ impl Data {
             .arg("--data-dir")
             .arg(self.path())
             .arg("--plugins")
-            .arg(plugins().await)
+            .arg(match &self.plugins {
+                Some(folder) => folder,
+                None => plugins().await,
+            })
             .args(args)
             .env_remove("DEFAULT_LLM_PROVIDER")
             .env_remove("DATABASE_URL")

@@ -16,6 +16,7 @@ mod audit;
 mod author;
 mod bad_input;
 mod control;
+mod blobs;
 mod durability;
 mod gate;
 mod history;

@@ -104,6 +104,10 @@ impl From<WorkspaceError> for EngineError {
             | WorkspaceError::TooLarge { .. }
             | WorkspaceError::Clash { .. }
             | WorkspaceError::NotAllowed { .. }) => Self::File(error.to_string()),
+            error @ (WorkspaceError::RemoteUnavailable { .. }
+            | WorkspaceError::RemoteRefused { .. }) => {
+                Self::internal("the shared store of files cannot be used now", error)
+            }
             other => Self::internal("the project's files are not as they should be", other),
         }
     }

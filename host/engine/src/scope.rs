@@ -9,6 +9,7 @@ use std::{
 };
 
 use gencode_core::{
+    glob::Globs,
     pipeline::Step,
     run::{Run, RunKind},
 };
@@ -16,7 +17,7 @@ use gencode_runtime::{
     CallLimits, Plugin, Runtime,
     types::{Document, RunContext, StepRequest},
 };
-use gencode_workspace::{GlobSet, Manifest, Overlay, Workspaces, WriteRules};
+use gencode_workspace::{Manifest, Overlay, Workspaces, WriteRules};
 
 use crate::library::PluginSet;
 
@@ -62,9 +63,8 @@ impl Scope {
         let Beginning { run, step, number, plugins, base, documents } = beginning;
         let writes = plugins.handlers.get(&step.handler).map(|handler| &handler.description.writes);
         let rules = WriteRules {
-            writes: writes
-                .map_or_else(GlobSet::default, |globs| GlobSet::parse(globs).unwrap_or_default()),
-            protected: GlobSet::default(),
+            writes: writes.map_or_else(Globs::default, |globs| Globs::only(globs)),
+            protected: Globs::default(),
         };
         let base = Arc::new(base);
         let overlay = Overlay::new(Manifest::clone(&base), rules);

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use gencode_core::path::WorkspacePath;
+use gencode_core::{glob::Globs, path::WorkspacePath};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Author, Entry, GlobSet, Manifest, Result, WorkspaceError,
+    Author, Entry, Manifest, Result, WorkspaceError,
     limits::{MAX_FILE_BYTES, MAX_FILES, MAX_OVERLAY_BYTES},
 };
 
@@ -60,10 +60,10 @@ impl View for Manifest {
 /// Where a step may write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteRules {
-    /// Only there; nowhere when empty.
-    pub writes: GlobSet,
+    /// Only there: [`Globs::only`].
+    pub writes: Globs,
     /// Not even there.
-    pub protected: GlobSet,
+    pub protected: Globs,
 }
 
 /// A manifest with staged changes over it. In memory; nothing is on the disk until it is saved.
@@ -154,8 +154,8 @@ impl Overlay {
     }
 
     /// All paths that match, sorted.
-    pub fn glob(&self, globs: &GlobSet) -> Vec<WorkspacePath> {
-        self.list().into_iter().filter(|path| globs.matches(path)).collect()
+    pub fn glob(&self, globs: &Globs) -> Vec<WorkspacePath> {
+        self.list().into_iter().filter(|path| globs.matches(path.as_str())).collect()
     }
 
     /// Paths that were staged or removed, sorted.
@@ -166,9 +166,9 @@ impl Overlay {
     /// Whether the caller may write there at all.
     fn may_write(&self, path: &WorkspacePath) -> Result<()> {
         let refuse = |why| Err(WorkspaceError::NotAllowed { path: path.clone(), why });
-        if self.rules.protected.matches(path) {
+        if self.rules.protected.matches(path.as_str()) {
             refuse("it is protected")
-        } else if self.rules.writes.matches(path) {
+        } else if self.rules.writes.matches(path.as_str()) {
             Ok(())
         } else {
             refuse("the step did not ask to write there")
@@ -243,6 +243,6 @@ impl View for Overlay {
 impl WriteRules {
     /// Everywhere. For the user, who owns the files.
     pub(crate) fn anywhere() -> Self {
-        Self { writes: GlobSet::everything(), protected: GlobSet::default() }
+        Self { writes: Globs::everything(), protected: Globs::default() }
     }
 }

@@ -131,8 +131,7 @@ impl Shared {
     }
 
     fn store(&self, digest: Digest, content: &[u8]) -> Result<()> {
-        let packed = pack(content).map_err(|error| WorkspaceError::io("", error))?;
-        self.remote.put(digest, packed)?;
+        self.remote.put(digest, packed(digest, content)?)?;
         self.note(digest, SystemTime::now());
         Ok(())
     }
@@ -180,12 +179,12 @@ impl Shared {
 
     /// Keeps a content beside the blobs, where nobody removes it.
     pub(crate) fn keep_aside(&self, content: &[u8]) -> Result<()> {
-        let path = self.remote.named(ASIDE).join(Digest::of(content).to_string());
+        let digest = Digest::of(content);
+        let path = self.remote.named(ASIDE).join(digest.to_string());
         if self.remote.size(&path)?.is_some_and(|bytes| bytes > 0) {
             return Ok(());
         }
-        let packed = pack(content).map_err(|error| WorkspaceError::io("", error))?;
-        self.remote.write(&path, packed)
+        self.remote.write(&path, packed(digest, content)?)
     }
 
     /// A content that was kept aside, checked.
@@ -252,6 +251,10 @@ impl Shared {
 
 /// The age of an object that is not what its name says: whoever has the content stores it again.
 const DAMAGED: SystemTime = SystemTime::UNIX_EPOCH;
+
+fn packed(digest: Digest, content: &[u8]) -> Result<Vec<u8>> {
+    pack(content).map_err(|error| WorkspaceError::io(digest.to_string(), error))
+}
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -17,9 +17,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gencode_core::{id::ProjectId, path::WorkspacePath};
+use gencode_core::{glob::Globs, id::ProjectId, path::WorkspacePath};
 
-use crate::{GlobSet, Manifest, Overlay, SeedFile, View, Workspaces, WriteRules};
+use crate::{Manifest, Overlay, SeedFile, View, Workspaces, WriteRules};
 
 /// Workspaces in a directory of their own.
 pub(crate) struct Fixture {
@@ -46,7 +46,7 @@ pub(crate) fn pid(text: &str) -> ProjectId {
 }
 
 pub(crate) fn anywhere() -> WriteRules {
-    WriteRules { writes: GlobSet::everything(), protected: GlobSet::default() }
+    WriteRules { writes: Globs::everything(), protected: Globs::default() }
 }
 
 pub(crate) fn seed() -> Vec<SeedFile> {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{Author, Change, MAX_FILE_BYTES, WorkspaceError};
 
-fn globs(patterns: &[&str]) -> GlobSet {
-    GlobSet::parse(patterns).unwrap()
+fn globs(patterns: &[&str]) -> Globs {
+    Globs::only(patterns)
 }
 
 #[tokio::test]
