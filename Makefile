@@ -36,6 +36,7 @@ lint: ## Formatting and lints only
 bench: plugins ## Run the benchmarks; prints ratios measured in one run
 	$(CARGO) bench --locked --profile release -p gencode-runtime --bench fresh_store -- --check
 	$(CARGO) bench --locked --profile release -p gencode-store --bench durable -- --check
+	$(CARGO) bench --locked --profile release -p gencode-engine --bench workflow -- --check
 
 clean: ## Remove what was built and the demo's data
 	$(CARGO) clean

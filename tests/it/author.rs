@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use crate::host::{Data, GENCODE, files_of, plugins, repo};
+use crate::{
+    host::{Data, GENCODE, files_of, plugins, repo},
+    replay::{replay, tries},
+};
 
 const MANIFEST: &str = r#"
 id = "house-rules"
@@ -93,4 +96,15 @@ async fn audit_preflight_what_a_validator_refuses_is_neither_reviewed_nor_writte
         written.iter().any(|(path, _)| path == "architecture.md"),
         "what was good before is kept"
     );
+
+    // A failed run can be played again: the same refusals, try by try.
+    let (code, report) = replay(&data, summary["run_id"].as_str().unwrap(), &[]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    let refused: Vec<&Value> =
+        tries(&report).iter().filter(|played| played["step"] == "frontend_mock").collect();
+    assert!(!refused.is_empty(), "{report:#}");
+    for played in refused {
+        assert_eq!(played["verdict"], "identical", "{played:#}");
+        assert!(played["plugins"]["house-rules"]["calls"].as_u64().unwrap() > 0, "{played:#}");
+    }
 }

@@ -194,6 +194,14 @@ impl Data {
         let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
         sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
     }
+
+    /// Changes the host's database behind its back; returns the number of rows.
+    pub(crate) async fn tamper(&self, statement: &'static str) -> u64 {
+        use sqlx::Connection as _;
+        let url = format!("sqlite://{}", self.path().join("gencode.db").display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap().rows_affected()
+    }
 }
 
 /// A running `gencode serve`.

@@ -27,4 +27,5 @@ mod plugins;
 mod postgres;
 #[path = "../faults/provider.rs"]
 mod provider;
+mod replay;
 mod tidy;

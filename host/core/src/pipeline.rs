@@ -13,6 +13,9 @@ use crate::run::StepStatus;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pipeline {
+    /// Agents its handlers ask. A host does not start without them.
+    #[serde(default)]
+    pub agents: Vec<String>,
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
 }

@@ -14,13 +14,13 @@ use gencode_runtime::{HostCall, HostFailure, types::HostError};
 use gencode_store::{CallSite, JournalEntry, Lease, Pause, StoreError};
 use gencode_workspace::ManifestDigest;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use crate::{
     Inner,
+    base::{self, BASE, Base, BaseError},
     clock::ExternalTime,
-    convert,
     hands::Hand,
     library::PluginSet,
     patience::{Waits, any_cause, may_pass, wants_space},
@@ -62,17 +62,6 @@ pub(crate) struct NonDeterminism {
 /// and the run goes on from what is recorded.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Position in the journal that holds what the step began from.
-pub(crate) const BASE: &str = "@base";
-
-/// What a try of a step began from.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Base {
-    pub(crate) manifest: Digest,
-    /// Names of the documents earlier steps had left.
-    pub(crate) documents: Vec<String>,
-}
-
 impl Attempt {
     pub(crate) async fn begin(
         engine: Arc<Inner>,
@@ -99,13 +88,12 @@ impl Attempt {
             .filter(|intent| here(&intent.site))
             .filter_map(|intent| Some((intent.site.path, intent.retry_at?)))
             .collect();
-        let mut documents = engine.documents(&run).await?;
+        let newest = base::visible(&engine.store, &run).await?;
         let began: Base = if let Some(entry) = recorded.remove(BASE) {
             serde_json::from_value(entry.reply)?
         } else {
             let manifest = engine.head(&run.project).await?;
-            let names = documents.iter().map(|document| document.name.clone()).collect();
-            let began = Base { manifest, documents: names };
+            let began = Base::now(manifest, &newest, &step)?;
             let entry = JournalEntry {
                 run: run.id,
                 step: step.id.clone(),
@@ -119,14 +107,15 @@ impl Attempt {
             engine.store.journal_append(&lease, &entry).await?;
             began
         };
-        documents.retain(|document| began.documents.contains(&document.name));
+        let documents = base::documents(&engine.store, &run, &began, newest).await?;
         let beginning = Beginning {
             run,
-            step,
+            // As it was when the try began, whatever the pipeline says today.
+            step: began.step.unwrap_or(step),
             number,
             plugins,
             base: engine.workspaces.manifest(ManifestDigest(began.manifest)).await?,
-            documents: documents.into_iter().map(convert::document).collect(),
+            documents,
         };
         let scope = Scope::new(beginning, Arc::clone(&engine.runtime), engine.workspaces.clone());
         Ok(Self {
@@ -326,6 +315,8 @@ pub(crate) enum StepFailure {
     Store(#[from] StoreError),
     #[error(transparent)]
     Files(#[from] gencode_workspace::WorkspaceError),
+    #[error(transparent)]
+    Began(#[from] BaseError),
     #[error("a stored value cannot be read")]
     Stored(#[from] serde_json::Error),
     #[error("the host failed during a plugin call")]

@@ -6,11 +6,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gencode_core::plugin::Grants;
 use gencode_runtime::{
-    Call, Host, HostCall, HostFailure, HostReply, LogLevel,
+    Call, Host, HostCall, HostFailure, HostReply, LogLevel, Usage,
     types::{CheckReport, CheckRequest, File, Finding, HostError},
 };
 
-use crate::{library::Validator, pure, scope::Scope};
+use crate::{
+    library::Validator,
+    pure,
+    scope::{Meter, Scope},
+};
 
 /// Validators that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
@@ -89,8 +93,8 @@ async fn run(
     let manifest = &validator.plugin.manifest;
     let call = Call {
         grants: Grants::default(),
-        limits: Scope::limits(&validator.plugin),
-        host: Arc::new(Nothing { plugin: manifest.id.clone() }),
+        limits: scope.limits(&validator.plugin),
+        host: Arc::new(Nothing { plugin: manifest.id.clone(), meter: Arc::clone(&scope.meter) }),
     };
     let broken = |code: &str, why: String| {
         let finding = Finding {
@@ -113,8 +117,9 @@ async fn run(
 }
 
 /// The host of a guest that may only log.
-pub(crate) struct Nothing {
-    pub(crate) plugin: String,
+struct Nothing {
+    plugin: String,
+    meter: Arc<Meter>,
 }
 
 #[async_trait::async_trait]
@@ -131,5 +136,9 @@ impl Host for Nothing {
 
     fn log(&self, level: LogLevel, message: &str) {
         tracing::debug!(plugin = %self.plugin, ?level, "{message}");
+    }
+
+    fn ended(&self, usage: Usage) {
+        self.meter.add(&self.plugin, usage);
     }
 }

@@ -286,6 +286,7 @@ impl Driver {
             report: serde_json::Value::Null,
             documents: Vec::new(),
             checkpoint: None,
+            end: None,
             events: vec![event],
         };
         self.engine.store.commit_step(&self.hand.lease, &commit).await?;

@@ -10,12 +10,38 @@ use gencode_runtime::{
 use gencode_workspace::Change;
 
 use crate::{
+    base::End,
     checks,
     scope::{Scope, Work},
 };
 
-/// Calls the handler of the step. `host` makes what answers it.
-pub(crate) async fn call(
+/// Has the handler do its step and judges its work. `host` makes what answers the handler.
+///
+/// The error is one of the host or a pause; what the plugin did wrong is in the [`End`].
+pub(crate) async fn work(
+    scope: &Scope,
+    host: impl FnOnce(&Arc<Plugin>) -> Arc<dyn Host> + Send,
+) -> Result<End, CallError> {
+    let outcome = match call(scope, host).await {
+        Ok(outcome) => outcome,
+        Err(error @ (CallError::Host(_) | CallError::Suspended(_))) => return Err(error),
+        Err(error) => Err(Fault {
+            code: format!("plugin-{}", error.code()),
+            message: format!("plugin `{}`: {error}", scope.step.handler),
+            retryable: matches!(error, CallError::Busy),
+        }),
+    };
+    let refused = match &outcome {
+        Ok(Outcome::Completed(_)) => judge(scope).await.map_err(|failure| match failure {
+            HostFailure::Fatal(source) => CallError::Host(source),
+            HostFailure::Suspend(why) => CallError::Suspended(why),
+        })?,
+        _ => None,
+    };
+    Ok(End::of(outcome, refused, scope.work().clone()))
+}
+
+async fn call(
     scope: &Scope,
     host: impl FnOnce(&Arc<Plugin>) -> Arc<dyn Host> + Send,
 ) -> Result<Result<Outcome, Fault>, CallError> {
@@ -45,7 +71,7 @@ pub(crate) async fn call(
 
 /// Why the work of a handler that says it is done is not good enough, if it is not: whatever it
 /// checked itself, nothing is written that the validators refuse, and what it promised is there.
-pub(crate) async fn judge(scope: &Scope) -> Result<Option<Fault>, HostFailure> {
+async fn judge(scope: &Scope) -> Result<Option<Fault>, HostFailure> {
     let work = scope.work().clone();
     let staged: Vec<File> = work
         .overlay

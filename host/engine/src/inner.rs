@@ -17,9 +17,7 @@ use gencode_core::{
 use gencode_llm::{Gateway, Reservations};
 use gencode_runtime::Runtime;
 use gencode_sandbox::{Previews, Sandbox};
-use gencode_store::{
-    Checkpoint, CheckpointAuthor, Document, Lease, NewCheckpoint, Store, StoreError,
-};
+use gencode_store::{Checkpoint, CheckpointAuthor, Lease, NewCheckpoint, Store, StoreError};
 use gencode_workspace::{Manifest, ManifestDigest, SeedFile, Workspaces};
 use rust_decimal::Decimal;
 use tokio::sync::Notify;
@@ -88,12 +86,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(crate) async fn open(
-        parts: Parts,
-        config: EngineConfig,
-        build: Arc<Pipeline>,
-        refine: Arc<Pipeline>,
-    ) -> Result<Self, OpenError> {
+    pub(crate) async fn open(parts: Parts, config: EngineConfig) -> Result<Self, OpenError> {
         for folder in [
             &config.places.components,
             &config.places.trees,
@@ -112,7 +105,7 @@ impl Inner {
             parts.runtime.clone(),
             &config.plugins,
             Components::new(config.places.components.clone(), parts.workspaces.clone()),
-            &[&build, &refine],
+            &[&parts.pipelines.build, &parts.pipelines.refine],
         )
         .await?;
         let host = HostId::from_ulid(Ulid::new());
@@ -138,8 +131,8 @@ impl Inner {
             sandbox: parts.sandbox,
             config,
             library,
-            build,
-            refine,
+            build: Arc::new(parts.pipelines.build),
+            refine: Arc::new(parts.pipelines.refine),
             seed,
             host,
             _lock: lock,
@@ -220,14 +213,6 @@ impl Inner {
     /// A run of this host's own that no driver has taken up yet.
     pub(crate) fn next_noticed(&self) -> Option<RunId> {
         self.noticed.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// Documents a step of the run can see, by name. A refinement sees what the build left.
-    pub(crate) async fn documents(&self, run: &Run) -> Result<Vec<Document>, StoreError> {
-        match run.kind {
-            RunKind::Build => self.store.documents(run.id).await,
-            RunKind::Refine { .. } => self.store.project_documents(&run.project).await,
-        }
     }
 
     /// What the run has spent so far, in US dollars, if every call whose outcome nobody knows was

@@ -11,6 +11,7 @@
 //! - the handle decides nothing about time: who works on a run is the store's lease.
 
 mod attempt;
+mod base;
 mod checks;
 mod clock;
 mod components;
@@ -37,6 +38,7 @@ mod patience;
 mod previews;
 mod projects;
 mod pure;
+pub mod replay;
 mod scope;
 mod starts;
 mod step;
@@ -47,7 +49,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use gencode_core::{
     id::{CheckpointId, ProjectId, RunId},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, PipelineError},
     run::{Run, RunKind},
 };
 use rust_decimal::Decimal;
@@ -79,6 +81,26 @@ pub struct Parts {
     pub sandbox: gencode_sandbox::Sandbox,
     /// Files every project begins with: path and content.
     pub seed: Vec<(String, Vec<u8>)>,
+    pub pipelines: Pipelines,
+}
+
+/// What runs go through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipelines {
+    /// From a request to an application.
+    pub build: Pipeline,
+    /// A change to a finished application.
+    pub refine: Pipeline,
+}
+
+impl Pipelines {
+    /// The ones this host comes with.
+    pub fn built_in() -> Result<Self, PipelineError> {
+        Ok(Self {
+            build: Pipeline::parse(BUILD_PIPELINE)?,
+            refine: Pipeline::parse(REFINE_PIPELINE)?,
+        })
+    }
 }
 
 /// How this host works.
@@ -115,8 +137,6 @@ pub struct EngineConfig {
 pub enum OpenError {
     #[error(transparent)]
     Library(#[from] LibraryError),
-    #[error("the built-in pipeline is not valid")]
-    Pipeline(#[from] gencode_core::pipeline::PipelineError),
     #[error("cannot use the folder `{0}`")]
     Folder(PathBuf, #[source] std::io::Error),
     #[error(transparent)]
@@ -156,9 +176,7 @@ pub struct Engine(pub(crate) Arc<Inner>);
 impl Engine {
     /// Loads the plugins, takes its place among the hosts and begins to work on runs.
     pub async fn open(parts: Parts, config: EngineConfig) -> Result<Self, OpenError> {
-        let build = Arc::new(Pipeline::parse(BUILD_PIPELINE)?);
-        let refine = Arc::new(Pipeline::parse(REFINE_PIPELINE)?);
-        let inner = Inner::open(parts, config, build, refine).await?;
+        let inner = Inner::open(parts, config).await?;
         let engine = Self(Arc::new(inner));
         engine.0.tasks.spawn(hosts::work(Arc::clone(&engine.0)));
         engine.0.tasks.spawn(hosts::heed(Arc::clone(&engine.0)));

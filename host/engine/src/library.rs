@@ -89,42 +89,16 @@ impl Library {
         kept: Components,
         pipelines: &[&Pipeline],
     ) -> Result<Self, LibraryError> {
-        let files = list(folder).await?;
-        let mut loading = tokio::task::JoinSet::new();
-        for file in files {
-            let (runtime, kept) = (Arc::clone(&runtime), kept.clone());
-            loading.spawn(async move { load_file(&runtime, &kept, file).await });
-        }
-        let mut loaded: BTreeMap<String, (PathBuf, Arc<Plugin>)> = BTreeMap::new();
-        let mut failed: Vec<(PathBuf, LibraryError)> = Vec::new();
-        while let Some(result) = loading.join_next().await {
-            match result {
-                Ok((file, Ok(plugin))) => {
-                    let id = plugin.manifest.id.clone();
-                    if let Some((first, _)) = loaded.get(&id) {
-                        return Err(LibraryError::Twice { id, first: first.clone(), second: file });
-                    }
-                    loaded.insert(id, (file, plugin));
-                }
-                Ok((file, Err(error))) => failed.push((file, error)),
-                Err(panicked) => tracing::error!(%panicked, "loading a plugin panicked"),
-            }
-        }
-        // The first by name, so that the message is the same every time.
-        failed.sort_by(|a, b| a.0.cmp(&b.0));
-        if let Some((_, error)) = failed.into_iter().next() {
-            return Err(error);
-        }
-        let plugins = loaded.into_values().map(|(_, plugin)| plugin);
-        let active = PluginSet::of(&runtime, plugins).await?;
+        let plugins = load_folder(&runtime, folder, Some(&kept)).await?;
+        let active = PluginSet::of(&runtime, plugins.into_iter()).await?;
         for step in pipelines.iter().flat_map(|pipeline| &pipeline.steps) {
             if !active.handlers.contains_key(&step.handler) {
                 return Err(LibraryError::Missing(step.handler.clone(), folder.to_path_buf()));
             }
         }
-        for agent in ["marcus", "victoria", "derek", "luna"] {
+        for agent in pipelines.iter().flat_map(|pipeline| &pipeline.agents) {
             if !active.agents.contains_key(agent) {
-                return Err(LibraryError::Missing(agent.to_owned(), folder.to_path_buf()));
+                return Err(LibraryError::Missing(agent.clone(), folder.to_path_buf()));
             }
         }
         Ok(Self { runtime, kept, active: Arc::new(active), older: Mutex::default() })
@@ -149,17 +123,7 @@ impl Library {
         if let Some(set) = known(&self.older.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(set);
         }
-        let mut plugins = Vec::with_capacity(generation.0.len());
-        for (id, pinned) in &generation.0 {
-            let digest = pinned.digest;
-            let gone = |source| LibraryError::Gone { id: id.clone(), digest, source };
-            let bytes = self.kept.get(digest).await.map_err(gone)?;
-            let plugin =
-                self.runtime.load(bytes).await.map_err(|error| {
-                    LibraryError::Broken(self.kept.file(digest), Box::new(error))
-                })?;
-            plugins.push(plugin);
-        }
+        let plugins = load_kept(&self.runtime, &self.kept, generation.0.iter()).await?;
         let set = Arc::new(PluginSet::of(&self.runtime, plugins.into_iter()).await?);
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.push(Arc::clone(&set));
@@ -183,7 +147,8 @@ impl Library {
 }
 
 impl PluginSet {
-    async fn of(
+    /// Asks every plugin what it is.
+    pub(crate) async fn of(
         runtime: &Runtime,
         plugins: impl Iterator<Item = Arc<Plugin>>,
     ) -> Result<Self, LibraryError> {
@@ -219,6 +184,60 @@ impl PluginSet {
     }
 }
 
+/// Loads every component of a folder, and keeps a copy of each in `kept`.
+pub(crate) async fn load_folder(
+    runtime: &Arc<Runtime>,
+    folder: &Path,
+    kept: Option<&Components>,
+) -> Result<Vec<Arc<Plugin>>, LibraryError> {
+    let mut loading = tokio::task::JoinSet::new();
+    for file in list(folder).await? {
+        let (runtime, kept) = (Arc::clone(runtime), kept.cloned());
+        loading.spawn(async move { load_file(&runtime, kept.as_ref(), file).await });
+    }
+    let mut loaded: BTreeMap<String, (PathBuf, Arc<Plugin>)> = BTreeMap::new();
+    let mut failed: Vec<(PathBuf, LibraryError)> = Vec::new();
+    while let Some(result) = loading.join_next().await {
+        match result {
+            Ok((file, Ok(plugin))) => {
+                let id = plugin.manifest.id.clone();
+                if let Some((first, _)) = loaded.get(&id) {
+                    return Err(LibraryError::Twice { id, first: first.clone(), second: file });
+                }
+                loaded.insert(id, (file, plugin));
+            }
+            Ok((file, Err(error))) => failed.push((file, error)),
+            Err(panicked) => tracing::error!(%panicked, "loading a plugin panicked"),
+        }
+    }
+    // The first by name, so that the message is the same every time.
+    failed.sort_by(|a, b| a.0.cmp(&b.0));
+    match failed.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(loaded.into_values().map(|(_, plugin)| plugin).collect()),
+    }
+}
+
+/// Loads the kept bytes of plugins a run began with.
+pub(crate) async fn load_kept(
+    runtime: &Runtime,
+    kept: &Components,
+    pins: impl Iterator<Item = (&String, &PinnedPlugin)>,
+) -> Result<Vec<Arc<Plugin>>, LibraryError> {
+    let mut plugins = Vec::new();
+    for (id, pinned) in pins {
+        let digest = pinned.digest;
+        let gone = |source| LibraryError::Gone { id: id.clone(), digest, source };
+        let bytes = kept.get(digest).await.map_err(gone)?;
+        let plugin = runtime
+            .load(bytes)
+            .await
+            .map_err(|error| LibraryError::Broken(kept.file(digest), Box::new(error)))?;
+        plugins.push(plugin);
+    }
+    Ok(plugins)
+}
+
 async fn list(folder: &Path) -> Result<Vec<PathBuf>, LibraryError> {
     let mut entries = tokio::fs::read_dir(folder)
         .await
@@ -239,7 +258,7 @@ async fn list(folder: &Path) -> Result<Vec<PathBuf>, LibraryError> {
 
 async fn load_file(
     runtime: &Runtime,
-    kept: &Components,
+    kept: Option<&Components>,
     file: PathBuf,
 ) -> (PathBuf, Result<Arc<Plugin>, LibraryError>) {
     let loaded = async {
@@ -250,9 +269,11 @@ async fn load_file(
             .load(bytes.clone())
             .await
             .map_err(|error| LibraryError::Broken(file.clone(), Box::new(error)))?;
-        kept.keep(bytes)
-            .await
-            .map_err(|error| LibraryError::Keep(plugin.manifest.id.clone(), error))?;
+        if let Some(kept) = kept {
+            kept.keep(bytes)
+                .await
+                .map_err(|error| LibraryError::Keep(plugin.manifest.id.clone(), error))?;
+        }
         Ok(plugin)
     };
     let loaded = loaded.await;

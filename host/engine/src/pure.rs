@@ -169,7 +169,7 @@ async fn invoke_one(
     };
     let runtime_call = Call {
         grants: Grants::meet(&agent.manifest, None),
-        limits: Scope::limits(agent),
+        limits: scope.limits(agent),
         host: host(agent, &call),
     };
     match scope.runtime.call_agent(agent, runtime_call, &call.request).await {

@@ -4,6 +4,7 @@
 //! try and a replay share it, so that both see the same.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,10 +15,11 @@ use gencode_core::{
     run::{Run, RunKind},
 };
 use gencode_runtime::{
-    CallLimits, Plugin, Runtime,
+    CallLimits, Lane, Plugin, Runtime, Usage,
     types::{Document, RunContext, StepRequest},
 };
 use gencode_workspace::{Manifest, Overlay, Workspaces, WriteRules};
+use serde::Serialize;
 
 use crate::library::PluginSet;
 
@@ -37,6 +39,8 @@ pub(crate) struct Scope {
     /// The documents that were there when the step began; what steps beside it leave meanwhile is
     /// not seen, so that a restart sees the same.
     pub(crate) documents: Vec<Document>,
+    /// What the plugins used up.
+    pub(crate) meter: Arc<Meter>,
     work: Mutex<Work>,
 }
 
@@ -45,6 +49,34 @@ pub(crate) struct Scope {
 pub(crate) struct Work {
     pub(crate) overlay: Overlay,
     pub(crate) documents: Vec<Document>,
+}
+
+/// Adds up what the calls of each plugin used.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(Mutex<BTreeMap<String, Used>>);
+
+/// What one plugin used in all its calls together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Used {
+    pub calls: u32,
+    /// About one unit per instruction, the same in every replay; see [`Usage::fuel`].
+    pub fuel: u64,
+    pub host_calls: u32,
+}
+
+impl Meter {
+    pub(crate) fn add(&self, plugin: &str, usage: Usage) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = all.entry(plugin.to_owned()).or_default();
+        used.calls = used.calls.saturating_add(1);
+        used.fuel = used.fuel.saturating_add(usage.fuel);
+        used.host_calls = used.host_calls.saturating_add(usage.host_calls);
+    }
+
+    /// By plugin.
+    pub(crate) fn read(&self) -> BTreeMap<String, Used> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What a step begins with.
@@ -69,7 +101,8 @@ impl Scope {
         let base = Arc::new(base);
         let overlay = Overlay::new(Manifest::clone(&base), rules);
         let work = Mutex::new(Work { overlay, documents: Vec::new() });
-        Self { run, step, number, plugins, runtime, workspaces, base, documents, work }
+        let meter = Arc::default();
+        Self { run, step, number, plugins, runtime, workspaces, base, documents, meter, work }
     }
 
     /// The context every guest of this step gets.
@@ -105,16 +138,27 @@ impl Scope {
     }
 
     /// What one call of a plugin may use up: what it asks for, at most the host's own limits.
-    pub(crate) fn limits(plugin: &Plugin) -> CallLimits {
-        let own = CallLimits::of_kind(plugin.manifest.kind);
-        own.asked(plugin.manifest.limits, &own)
+    pub(crate) fn limits(&self, plugin: &Plugin) -> CallLimits {
+        self.in_lane(Self::asked(plugin))
     }
 
     /// The limits of the handler: its try has a deadline too.
     pub(crate) fn handler_limits(&self, plugin: &Plugin) -> CallLimits {
-        let limits = Self::limits(plugin);
+        let limits = Self::asked(plugin);
         let deadline = Duration::from_secs(self.step.deadline_seconds.into());
-        CallLimits { deadline: limits.deadline.min(deadline), ..limits }
+        self.in_lane(CallLimits { deadline: limits.deadline.min(deadline), ..limits })
+    }
+
+    fn asked(plugin: &Plugin) -> CallLimits {
+        let own = CallLimits::of_kind(plugin.manifest.kind);
+        own.asked(plugin.manifest.limits, &own)
+    }
+
+    fn in_lane(&self, limits: CallLimits) -> CallLimits {
+        match self.runtime.lane() {
+            Lane::Production => limits,
+            Lane::Lab => limits.in_lab(),
+        }
     }
 
     /// A document an earlier step left or this one put; the newest of its name.

@@ -9,6 +9,7 @@ use gencode_runtime::{
 };
 use gencode_store::{NewCheckpoint, Pause, StepCommit, StoreError};
 use gencode_workspace::{Author, ManifestDigest};
+use serde_json::Value;
 
 use crate::{
     attempt::{Attempt, StepFailure},
@@ -30,30 +31,32 @@ pub(crate) enum StepEnd {
 
 /// Runs one try.
 pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEnd, StepFailure> {
-    let fault = match handler::call(&attempt.scope, |plugin| guest(&attempt, plugin)).await {
-        Ok(Ok(Outcome::Completed(report))) => match commit(&attempt, report).await? {
-            Ok(end) => return Ok(end),
-            Err(fault) => fault,
-        },
-        Ok(Ok(Outcome::Skipped(reason))) => {
-            let (status, report) = (StepStatus::Skipped, serde_json::Value::Null);
-            return end(&attempt, status, reason, String::new(), report).await;
-        }
-        Ok(Err(fault)) => fault,
+    let end = match handler::work(&attempt.scope, |plugin| guest(&attempt, plugin)).await {
+        Ok(end) => end,
         Err(CallError::Suspended(_)) => {
             return Ok(StepEnd::Suspended(attempt.suspended_for().map(Box::new)));
         }
         Err(CallError::Host(source)) => return Err(StepFailure::Call(source)),
-        Err(error) => Fault {
-            code: format!("plugin-{}", error.code()),
-            message: format!("plugin `{}`: {error}", attempt.scope.step.handler),
-            retryable: matches!(error, CallError::Busy),
-        },
+        Err(error) => return Err(StepFailure::Call(error.into())),
+    };
+    // In the same transaction as what it says: a replay compares with it.
+    let recorded = serde_json::to_value(&end)?;
+    let fault = match (end.fault(), &end.outcome) {
+        (None, Ok(Outcome::Skipped(reason))) => {
+            return stop(&attempt, StepStatus::Skipped, reason.clone(), recorded).await;
+        }
+        (None, Ok(Outcome::Completed(report))) => {
+            match commit(&attempt, report, recorded.clone()).await? {
+                Ok(ended) => return Ok(ended),
+                Err(fault) => fault,
+            }
+        }
+        (Some(fault), _) | (None, Err(fault)) => fault.clone(),
     };
     let status =
         if fault.retryable && may_retry { StepStatus::Waiting } else { StepStatus::Failed };
     let reason = format!("{} ({})", fault.message, fault.code);
-    end(&attempt, status, reason, String::new(), serde_json::Value::Null).await
+    stop(&attempt, status, reason, recorded).await
 }
 
 /// The host of the handler.
@@ -67,21 +70,19 @@ fn guest(attempt: &Arc<Attempt>, plugin: &Arc<Plugin>) -> Arc<dyn Host> {
     })
 }
 
-/// Checks and commits. The inner error means: the step's work is not good enough.
+/// Commits good work. The inner error means: it does not go together with what others did.
 async fn commit(
     attempt: &Arc<Attempt>,
-    report: StepReport,
+    report: &StepReport,
+    recorded: Value,
 ) -> Result<Result<StepEnd, Fault>, StepFailure> {
     crash_point!("step.commit.before");
     let work = attempt.scope.work().clone();
-    if let Some(fault) = handler::judge(&attempt.scope).await.map_err(host_failure)? {
-        return Ok(Err(fault));
-    }
     let engine = &attempt.engine;
     let documents =
         work.documents.iter().cloned().map(convert::stored_document).collect::<Vec<_>>();
     let summary = report.summary.clone();
-    let stored = serde_json::to_value(Outcome::Completed(report))?;
+    let stored = serde_json::to_value(Outcome::Completed(report.clone()))?;
     for _ in 0..COMMIT_TRIES {
         let mut commit = StepCommit {
             step: attempt.scope.step.id.clone(),
@@ -90,6 +91,7 @@ async fn commit(
             report: stored.clone(),
             documents: documents.clone(),
             checkpoint: None,
+            end: Some(recorded.clone()),
             events: Vec::new(),
         };
         let mut applied = None;
@@ -163,33 +165,27 @@ fn conflict(paths: &[gencode_core::path::WorkspacePath]) -> Fault {
     }
 }
 
-fn host_failure(failure: gencode_runtime::HostFailure) -> StepFailure {
-    match failure {
-        gencode_runtime::HostFailure::Fatal(source) => StepFailure::Call(source),
-        gencode_runtime::HostFailure::Suspend(why) => StepFailure::Call(why.into()),
-    }
-}
-
-async fn end(
+/// Ends a try that leaves nothing in the project.
+async fn stop(
     attempt: &Attempt,
     status: StepStatus,
     reason: String,
-    summary: String,
-    report: serde_json::Value,
+    recorded: Value,
 ) -> Result<StepEnd, StepFailure> {
     let event = EventBody::StepFinished {
         step: attempt.scope.step.id.clone(),
         status,
         reason: reason.clone(),
-        summary,
+        summary: String::new(),
     };
     let commit = StepCommit {
         step: attempt.scope.step.id.clone(),
         status,
         reason: reason.clone(),
-        report,
+        report: Value::Null,
         documents: Vec::new(),
         checkpoint: None,
+        end: Some(recorded),
         events: vec![event],
     };
     attempt.engine.store.commit_step(&attempt.lease, &commit).await?;

@@ -93,6 +93,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Runs,
     },
+    /// Run the plugins of a run again against its journal, and compare byte for byte
+    ///
+    /// Nothing is called, started or written: every recorded host call is answered from the
+    /// journal. Ends with 0 when all is identical, 1 when something diverged, and 2 when the run
+    /// could not be replayed.
+    Replay(Replay),
     /// List projects and their state
     Projects {
         /// Print JSON
@@ -214,6 +220,27 @@ pub(crate) struct RetentionArgs {
     #[arg(long)]
     pub(crate) default: bool,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// A run, or a project for its newest run
+    pub(crate) run: String,
+    /// Only this step
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Only this try of each step, from 1
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// Play this component instead of the run's one of the same id (may be given several times)
+    #[arg(long, value_name = "FILE.wasm")]
+    pub(crate) plugin: Vec<PathBuf>,
+    /// Play the components this host would use now instead of those the run began with
+    #[arg(long)]
+    pub(crate) current: bool,
+    /// End with one JSON object on standard output; progress goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -4,10 +4,12 @@ use std::{ffi::OsString, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use gencode_core::ledger::{DEFAULT_MAX_INR, INR_PER_USD};
-use gencode_engine::{Engine, EngineConfig, Parts, housekeeping::Duty};
-use gencode_runtime::{Runtime, RuntimeConfig};
+use gencode_engine::{
+    Engine, EngineConfig, Parts, Pipelines, housekeeping::Duty, replay::ReplayParts,
+};
+use gencode_runtime::{Lane, Runtime, RuntimeConfig};
 use gencode_sandbox::{Backend, Sandbox, SandboxConfig};
-use gencode_store::Store;
+use gencode_store::{Location, Store};
 use gencode_workspace::Workspaces;
 use include_dir::{Dir, include_dir};
 use rust_decimal::Decimal;
@@ -81,8 +83,29 @@ pub(crate) async fn open(
         policy: config::policy()?,
         duty: if serve { config::duty()? } else { Duty { every: None } },
     };
-    let parts = Parts { store, workspaces, runtime, gateway, sandbox, seed: seed() };
+    let pipelines = Pipelines::built_in().context("the built-in pipelines are not valid")?;
+    let parts = Parts { store, workspaces, runtime, gateway, sandbox, seed: seed(), pipelines };
     Ok(Host { engine: Engine::open(parts, engine_config).await? })
+}
+
+/// Opens what a replay reads, and the lab its plugins run in. Makes no new database.
+pub(crate) async fn open_replay(folders: &Folders) -> anyhow::Result<ReplayParts> {
+    let data = &folders.data;
+    if let Location::File(file) = &folders.database
+        && !tokio::fs::try_exists(file).await.unwrap_or(false)
+    {
+        anyhow::bail!(
+            "the data folder `{}` has no runs; choose another with --data-dir",
+            data.display()
+        );
+    }
+    let store = Store::connect(&folders.database).await?;
+    let workspaces = open_workspaces(folders).await?;
+    let cache = data.join("cache/compiled");
+    let config = RuntimeConfig { lane: Lane::Lab, ..RuntimeConfig::new(cache) };
+    let runtime = tokio::task::spawn_blocking(move || Runtime::new(config)).await?;
+    let runtime = Arc::new(runtime.context("cannot start the plugin runtime")?);
+    Ok(ReplayParts { store, workspaces, runtime, components: data.join("components") })
 }
 
 /// The database of the data folder, which is made where missing.

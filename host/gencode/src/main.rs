@@ -13,6 +13,7 @@ mod plugin;
 mod preview;
 mod progress;
 mod runs;
+mod replay;
 mod serve;
 
 use std::{io::Write as _, process::ExitCode};
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             Command::Plugin { command } => plugin::run(&cli.global, command).await,
             Command::Preview { command } => preview::run(&cli.global, command).await,
             Command::Runs { command } => runs::run(&cli.global, command).await,
+            Command::Replay(replay) => replay::run(&cli.global, replay).await,
             Command::Projects { json } => new::list(&cli.global, json).await,
             Command::CrashPoints => crash::list(),
             Command::Gc(gc) => gc::run(&cli.global, gc).await,
@@ -64,13 +66,18 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| failed(&error))
 }
 
-/// Prints the chain of an error, one cause a line, and ends with 1.
+/// Prints why, and ends with 1.
 fn failed(error: &anyhow::Error) -> ExitCode {
+    explain(error);
+    ExitCode::FAILURE
+}
+
+/// Prints the chain of an error, one cause a line.
+fn explain(error: &anyhow::Error) {
     let mut text = format!("error: {error}\n");
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  because: {cause}\n"));
     }
     // Nowhere left to report that standard error is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    ExitCode::FAILURE
 }

@@ -17,7 +17,7 @@ use wasmtime::{
 use crate::{
     engine::{Lane, STACK_BYTES},
     error::CallError,
-    host::{BoxError, Host, HostCall, HostFailure, HostReply, LogLevel},
+    host::{BoxError, Host, HostCall, HostFailure, HostReply, LogLevel, Usage},
     limits::CallLimits,
     plugin::Plugin,
     runtime::Runtime,
@@ -155,10 +155,16 @@ impl Runtime {
             Ok(Ok(Err(error))) => Err(verdict(&error, store.data_mut())),
             Ok(Ok(Ok(value))) => Ok(value),
         };
+        let usage = Usage {
+            // Without fuel there is none left to ask for.
+            fuel: store.get_fuel().map_or(0, |left| limits.fuel.saturating_sub(left)),
+            host_calls: store.data().calls(),
+            memory_bytes: store.data().memory.used() as u64,
+        };
         tracing::debug!(
             plugin = plugin.manifest.id,
-            memory = store.data().memory.used(),
-            host_calls = store.data().calls(),
+            memory = usage.memory_bytes,
+            host_calls = usage.host_calls,
             host_us = sink.host_time().as_micros(),
             us = started.elapsed().as_micros(),
             ended = result.as_ref().err().map_or("well", CallError::code),
@@ -167,6 +173,7 @@ impl Runtime {
         // Ends the standard streams of a WASI guest, so that their last line is in the log too.
         drop(store);
         sink.close();
+        sink.host.ended(usage);
         result
     }
 
@@ -180,7 +187,7 @@ impl Runtime {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(limits.value_bytes);
-        if self.lane == Lane::Lab {
+        if self.lane() == Lane::Lab {
             store.set_fuel(limits.fuel).map_err(|error| CallError::Host(error.into()))?;
         }
         Ok(store)

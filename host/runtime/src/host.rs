@@ -34,6 +34,20 @@ pub trait Host: Send + Sync + 'static {
 
     /// Notes that the guest asked for what it was not granted. For the audit trail.
     fn denied(&self, _capability: Capability) {}
+
+    /// Hears what the call used up, once, when it is over.
+    fn ended(&self, _usage: Usage) {}
+}
+
+/// What one call of a plugin used up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Fuel, about one unit per instruction; the same in every run. Zero outside the lab.
+    pub fuel: u64,
+    /// Calls of imported functions, refused ones included, the log apart.
+    pub host_calls: u32,
+    /// Most memory it had, over all memories and tables.
+    pub memory_bytes: u64,
 }
 
 /// Why the engine ends a guest call from within a host call. The guest is dropped.

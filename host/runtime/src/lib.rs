@@ -35,7 +35,7 @@ pub use call::Call;
 pub use component::{MANIFEST_SECTION, MAX_COMPONENT_BYTES, Outline, outline};
 pub use engine::{Allocation, Lane};
 pub use error::{CallError, LoadError, StartError};
-pub use host::{BoxError, Host, HostCall, HostFailure, HostReply, LogLevel};
+pub use host::{BoxError, Host, HostCall, HostFailure, HostReply, LogLevel, Usage};
 pub use limits::{CallLimits, LOG_LINE_BYTES, LOG_LINES, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 pub use plugin::Plugin;
 pub use runtime::{Runtime, RuntimeConfig};

@@ -7,6 +7,12 @@ use wasmtime::ResourceLimiter;
 
 use crate::error::CallError;
 
+/// Fuel that stands for a second on the processor: more than a fast machine gets through.
+const LAB_FUEL_PER_SECOND: u64 = 4_000_000_000;
+
+/// How many times longer a call may take in the lab, where machines are shared and code is slower.
+const LAB_PATIENCE: u32 = 20;
+
 const MIB: usize = 1024 * 1024;
 
 /// Largest linear memory a slot of the pool can hold: no call gets more (plugin-hosts.md §6.2).
@@ -60,6 +66,16 @@ impl CallLimits {
             boundary_bytes: 256 * MIB as u64,
             fuel: 10_000_000_000,
         }
+    }
+
+    /// These limits for the lab: fuel bounds a guest there, because it is the same on every machine
+    /// and every day; time only ends what hangs.
+    #[must_use]
+    pub fn in_lab(mut self) -> Self {
+        self.fuel = self.fuel.max(self.cpu.as_secs().saturating_mul(LAB_FUEL_PER_SECOND));
+        self.cpu = self.cpu.saturating_mul(LAB_PATIENCE);
+        self.deadline = self.deadline.max(self.cpu);
+        self
     }
 
     /// These limits with what a manifest asks for, within `caps` of the operator.

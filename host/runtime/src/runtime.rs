@@ -54,7 +54,7 @@ impl RuntimeConfig {
 /// Loads and calls plugins. One per process is enough; share it in an `Arc`.
 pub struct Runtime {
     pub(crate) engine: Engine,
-    pub(crate) lane: Lane,
+    lane: Lane,
     allocation: Allocation,
     allow_wasi: bool,
     core: Linker<CallState>,
@@ -91,6 +91,11 @@ impl Runtime {
     /// How instances get their memory on this machine. For health and metrics: on-demand is slow.
     pub const fn allocation(&self) -> Allocation {
         self.allocation
+    }
+
+    /// What its engine is for.
+    pub const fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Calls of a kind that could start now without waiting.

@@ -2,6 +2,7 @@
 
 use gencode_core::{
     crash_around,
+    digest::Digest,
     event::EventBody,
     project::{IllegalTransition, ProjectStatus},
     run::{RunStatus, StepStatus},
@@ -9,8 +10,8 @@ use gencode_core::{
 use serde_json::Value;
 
 use crate::{
-    Document, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json, sql::sql,
-    steps::illegal,
+    Document, JournalEntry, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json,
+    sql::sql, steps::illegal,
 };
 
 /// What a step leaves.
@@ -28,8 +29,13 @@ pub struct StepCommit {
     /// Refused with [`StoreError::Conflict`] when its parent is not the newest checkpoint any more:
     /// someone saved files meanwhile.
     pub checkpoint: Option<NewCheckpoint>,
+    /// How this try of the step ended, for its journal ([`END`]); none where nothing was called.
+    pub end: Option<Value>,
     pub events: Vec<EventBody>,
 }
+
+/// Position in the journal of how a try ended.
+pub const END: &str = "@end";
 
 impl Store {
     /// Ends a step: its row, documents, checkpoint and events, all or nothing.
@@ -54,6 +60,20 @@ impl Store {
             return Err(illegal(step.status, commit.status));
         }
         let report = to_json(&commit.report)?;
+        if let Some(end) = &commit.end {
+            let reply = to_json(end)?;
+            let entry = JournalEntry {
+                run: lease.run,
+                step: commit.step.clone(),
+                attempt: step.attempt,
+                path: END.to_owned(),
+                digest: Digest::of(reply.as_bytes()),
+                call: Value::Null,
+                reply: end.clone(),
+                ledger: None,
+            };
+            write.insert_journal(&step, &entry)?;
+        }
         let finished = commit.status.is_final().then(|| write.now_text());
         write.later(
             sql("UPDATE steps SET status = $3, reason = $4, report = $5, finished_at = $6 \

@@ -107,6 +107,7 @@ fn done(step: &str) -> StepCommit {
         report: serde_json::Value::Null,
         documents: Vec::new(),
         checkpoint: None,
+        end: None,
         events: vec![EventBody::StepFinished {
             step: step.to_owned(),
             status: StepStatus::Completed,

@@ -225,6 +225,7 @@ pub(crate) fn commit(step: &str, status: StepStatus) -> StepCommit {
         report: json!({"summary": "done"}),
         documents: vec![],
         checkpoint: None,
+        end: None,
         events: vec![],
     }
 }
