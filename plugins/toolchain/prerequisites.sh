@@ -26,6 +26,8 @@ if ! have node || ! have npm || [ "$(node -p 'Number(process.versions.node.split
     say "no Node 20 or newer with npm: install it from https://nodejs.org or your system's packages;"
     say "without it front ends are generated but not built, and those steps say they were skipped"
 fi
+# The tests start a PostgreSQL server of their own; the host itself needs one only for DATABASE_URL.
+have pg_ctl || [ -n "$(find /usr/lib/postgresql -name pg_ctl 2>/dev/null | head -n 1)" ] || missing="$missing postgresql"
 have chromium || have chromium-browser || have google-chrome || optional="$optional chromium"
 
 [ -z "$missing$optional" ] && exit 0
@@ -34,6 +36,13 @@ if [ "$(id -u)" = 0 ] && have apt-get; then
     say "installing$missing$optional"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
+    case $missing in
+    *postgresql*)
+        # The programs only: no server is to run on this machine because of us.
+        apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+        sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+        ;;
+    esac
     # shellcheck disable=SC2086 # a list of words
     [ -z "$missing" ] || apt-get install -y -qq --no-install-recommends $missing >/dev/null
     # shellcheck disable=SC2086

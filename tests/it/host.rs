@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crate::postgres::Postgres;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -53,46 +54,49 @@ pub(crate) async fn plugins() -> &'static Path {
 }
 
 /// Caches that runs may share: compiled components and installed dependencies.
-fn shared_cache() -> PathBuf {
+pub(crate) fn shared_cache() -> PathBuf {
     repo().join("target/test-cache")
 }
 
-/// Kinds of databases a host can have.
+/// Where a host keeps what it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
     Sqlite,
     Postgres,
 }
 
-/// A data folder of a test's own, with shared caches in it.
+/// A data folder of a test's own, with shared caches in it, and what hosts on it are told.
 pub(crate) struct Data {
     pub(crate) dir: TempDir,
+    /// Address of the PostgreSQL database; none with SQLite.
+    pub(crate) database: Option<String>,
+    /// Components of its hosts, if not the core ones.
+    pub(crate) plugins: Option<PathBuf>,
     /// More variables of the environment of its hosts.
     pub(crate) env: Vec<(String, String)>,
-    /// Address of the database; none for a file in the data folder.
-    pub(crate) database: Option<String>,
-    /// Other plugins than the core components.
-    pub(crate) plugins: Option<PathBuf>,
 }
 
 impl Data {
+    /// With SQLite.
     pub(crate) fn new() -> Self {
+        Self::on(Backend::Sqlite)
+    }
+
+    /// With a fresh database of either kind.
+    pub(crate) fn on(backend: Backend) -> Self {
+        let database = match backend {
+            Backend::Sqlite => None,
+            Backend::Postgres => Some(Postgres::shared().database()),
+        };
+        Self::with_database(database)
+    }
+
+    /// With an address of a PostgreSQL database; with SQLite if there is none.
+    pub(crate) fn with_database(database: Option<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(shared_cache()).unwrap();
         std::os::unix::fs::symlink(shared_cache(), dir.path().join("cache")).unwrap();
-        Self { dir, database: None, env: Vec::new(), plugins: None }
-    }
-
-    /// A host on a database of this kind, which is empty.
-    pub(crate) async fn on(backend: Backend) -> Self {
-        let database = match backend {
-            Backend::Sqlite => None,
-            Backend::Postgres => {
-                let made = tokio::task::spawn_blocking(|| Postgres::shared().database());
-                Some(made.await.unwrap())
-            }
-        };
-        Self { database, ..Self::new() }
+        Self { dir, database, plugins: None, env: Vec::new() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -113,12 +117,10 @@ impl Data {
             .args(args)
             .env_remove("DEFAULT_LLM_PROVIDER")
             .env_remove("DATABASE_URL")
+            .envs(self.database.iter().map(|address| ("DATABASE_URL", address)))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        if let Some(database) = &self.database {
-            command.env("DATABASE_URL", database);
-        }
         command
     }
 

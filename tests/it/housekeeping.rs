@@ -125,7 +125,7 @@ on_both! {
 }
 
 async fn cleaning_takes_what_nobody_needs_while_a_host_serves(backend: Backend) {
-    let data = Data::on(backend).await;
+    let data = Data::on(backend);
     let server = data.serve_in(&[], &[("GENCODE_GC_EVERY", "never")]).await;
     let id = server.built("a bakery with cakes and orders").await;
     for edit in 0..5 {
@@ -176,7 +176,7 @@ async fn cleaning_takes_what_nobody_needs_while_a_host_serves(backend: Backend) 
 }
 
 async fn a_backup_of_a_working_host_is_restored_whole(backend: Backend) {
-    let data = Data::on(backend).await;
+    let data = Data::on(backend);
     let server = data.serve().await;
     let id = server.built("a choir with singers and concerts").await;
     assert_eq!(server.put(&id, "notes.md", "« é »").await.0, 200);
@@ -204,7 +204,7 @@ async fn a_backup_of_a_working_host_is_restored_whole(backend: Backend) {
 
     // On the same kind of database, and on the other.
     for kind in [Backend::Sqlite, Backend::Postgres] {
-        let mut other = Data::on(kind).await;
+        let mut other = Data::on(kind);
         other.dir = tempfile::tempdir().unwrap();
         let (restored, report) = other.json_in(&["restore", path, "--json"], &[]).await;
         assert!(restored, "{report}");

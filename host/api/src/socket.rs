@@ -20,7 +20,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     Api,
-    error::{ApiError, Path},
+    error::{ApiError, Path, Query},
     messages,
 };
 
@@ -39,14 +39,23 @@ const BATCH: u32 = 256;
 pub(crate) async fn connect(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
+    Query(from): Query<From>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     api.engine.project(&id).await?;
     Ok(upgrade.max_message_size(MAX_FRAME).on_upgrade(move |socket| async move {
-        if let Err(ended) = serve(&api, &id, socket).await {
+        if let Err(ended) = serve(&api, &id, from, socket).await {
             tracing::debug!(project = %id, %ended, "socket closed");
         }
     }))
+}
+
+/// Where a client goes on.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct From {
+    /// The number (`seq`) of the last event it has seen: it gets every later one, each once. A
+    /// client without one gets the present state instead.
+    after: Option<u64>,
 }
 
 /// Why a socket ended.
@@ -60,10 +69,13 @@ enum Ended {
     Store(#[from] gencode_engine::EngineError),
 }
 
-async fn serve(api: &Api, id: &ProjectId, mut socket: WebSocket) -> Result<(), Ended> {
+async fn serve(api: &Api, id: &ProjectId, from: From, mut socket: WebSocket) -> Result<(), Ended> {
     let mut news = api.engine.watch(id);
     let mut nudges = api.nudges.subscribe();
-    let mut seen = send_state(api, id, &mut socket).await?;
+    let mut seen = match from.after {
+        Some(after) => send_news(api, id, &mut socket, after).await?,
+        None => send_state(api, id, &mut socket).await?,
+    };
     let mut ping = tokio::time::interval(PING_EVERY);
     loop {
         tokio::select! {

@@ -15,7 +15,7 @@ use gencode_store::{Claim, StoreError};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
-use crate::{EngineError, Inner, driver::Driver, hands::Hands};
+use crate::{EngineError, Inner, driver::Driver, hands::Hands, leftovers};
 
 /// How often the host looks for runs without being told: its own are announced.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -86,6 +86,9 @@ impl HostLock {
 pub(crate) async fn work(engine: Arc<Inner>) {
     let mut waiting = Waiting::default();
     let places = Arc::new(Semaphore::new(engine.config.max_runs));
+    if engine.config.take_all {
+        leftovers::sweep(&engine).await;
+    }
     while !engine.closing.is_cancelled() {
         if engine.config.take_all {
             take_from_the_dead(&engine).await;
@@ -219,6 +222,7 @@ async fn take_from_the_dead(engine: &Arc<Inner>) {
             return;
         }
     };
+    let any = !dead.is_empty();
     for (host, lock) in dead {
         crash_point!("host.recover.before");
         match engine.store.expire_host(&host).await {
@@ -235,5 +239,8 @@ async fn take_from_the_dead(engine: &Arc<Inner>) {
             Err(error @ StoreError::Busy { .. }) => tracing::warn!(%host, %error, "will try again"),
             Err(error) => tracing::error!(%host, %error, "runs of a dead host were not taken over"),
         }
+    }
+    if any {
+        leftovers::sweep(engine).await;
     }
 }

@@ -31,6 +31,7 @@ pub mod history;
 mod hosts;
 pub mod housekeeping;
 mod inner;
+mod leftovers;
 mod library;
 mod model;
 mod news;

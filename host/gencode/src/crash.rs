@@ -26,6 +26,7 @@ enum Deed {
 
 /// Arms the points that the environment names: `GENCODE_CRASH_AT` and `GENCODE_STOP_AT`, each
 /// `<point>[:<n>]` for the nth time the point is passed, the first by default.
+/// `GENCODE_TRACE_POINTS` says every point that is passed.
 pub(crate) fn arm() -> anyhow::Result<()> {
     let mut wanted = Vec::new();
     for (variable, deed) in [("GENCODE_CRASH_AT", Deed::Crash), ("GENCODE_STOP_AT", Deed::Stop)] {
@@ -34,13 +35,17 @@ pub(crate) fn arm() -> anyhow::Result<()> {
             wanted.push((point, AtomicU32::new(nth), deed));
         }
     }
-    if wanted.is_empty() {
+    let trace = config::text("GENCODE_TRACE_POINTS").is_some();
+    if wanted.is_empty() && !trace {
         return Ok(());
     }
     if !crash::ENABLED {
         bail!("this build has no crash points; they are compiled in for tests only");
     }
     crash::arm(move |passed| {
+        if trace {
+            say("passes", passed);
+        }
         for (point, left, deed) in &wanted {
             if *point == passed && left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 perform(*deed, passed);
@@ -65,9 +70,13 @@ fn perform(deed: Deed, point: &str) {
         Deed::Crash => (Signal::SIGKILL, "crashes"),
         Deed::Stop => (Signal::SIGSTOP, "stops"),
     };
-    // The test reads it; nothing is buffered, and a closed standard error changes nothing.
-    let _ = write(std::io::stderr(), format!("gencode {word} at {point}\n").as_bytes());
+    say(word, point);
     let _ = raise(signal);
+}
+
+/// For the test that listens: nothing is buffered, and a closed standard error changes nothing.
+fn say(word: &str, point: &str) {
+    let _ = write(std::io::stderr(), format!("gencode {word} at {point}\n").as_bytes());
 }
 
 /// `gencode crash-points`: every name, one a line.

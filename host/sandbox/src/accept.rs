@@ -7,7 +7,8 @@ use crate::{
     check::{self, Captured},
     error::Doing as _,
     local::{LocalServer, Origin, Upstream},
-    serve::{Server, SocketDir, Start},
+    serve::{Server, Start},
+    sockets::SocketDir,
     tail::last_lines,
 };
 

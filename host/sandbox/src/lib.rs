@@ -30,6 +30,7 @@ mod preview;
 mod process;
 mod protocol;
 mod serve;
+mod sockets;
 mod tail;
 mod tools;
 mod types;
@@ -134,6 +135,11 @@ impl Sandbox {
         for folder in [&mut config.cache_dir, &mut config.runtime_dir] {
             *folder = prepare(folder.clone()).await?;
         }
+        let runtime = config.runtime_dir.clone();
+        blocking::run(move || {
+            sockets::sweep(&runtime).doing(|| format!("clean the folder `{}`", runtime.display()))
+        })
+        .await?;
         let length = config.runtime_dir.as_os_str().len();
         if length > MAX_RUNTIME_DIR {
             return Err(SandboxError::Invalid(format!(
@@ -239,8 +245,14 @@ impl Sandbox {
 impl Inner {
     /// Starts a program that does nothing.
     async fn try_out(&self) -> Result<Isolation, SandboxError> {
-        let parent = self.config.runtime_dir.clone();
-        let home = blocking::run(move || place::home_beside(&parent.join("probe"))).await?;
+        let runtime = self.config.runtime_dir.clone();
+        let (_folder, home) = blocking::run(move || {
+            let folder = sockets::make(&runtime)
+                .doing(|| format!("make a folder in `{}`", runtime.display()))?;
+            let home = place::home_beside(&folder.path().join("probe"))?;
+            Ok((folder, home))
+        })
+        .await?;
         let launch = Launch {
             argv: vec!["true".to_owned()],
             cwd: home.path().to_path_buf(),

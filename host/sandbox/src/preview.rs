@@ -15,7 +15,8 @@ use crate::{
     Sandbox, SandboxError,
     error::Doing as _,
     local::{LocalServer, Origin, Upstream},
-    serve::{Server, SocketDir, Start},
+    serve::{Server, Start},
+    sockets::SocketDir,
     tail::last_lines,
 };
 

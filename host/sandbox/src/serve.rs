@@ -1,16 +1,15 @@
 //! An application that listens on a Unix socket of its own.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
-    Launch, Sandbox, SandboxError, blocking, error::Doing as _, http::Call, place::Place,
-    process::Running, protocol::Network, tail::last_lines,
+    Launch, Sandbox, SandboxError, error::Doing as _, http::Call, place::Place, process::Running,
+    protocol::Network, sockets::SocketDir, tail::last_lines,
 };
 
 /// An application that is not healthy by then has failed to start.
@@ -30,25 +29,6 @@ pub(crate) struct Start<'a> {
     pub(crate) cwd: &'a str,
     pub(crate) env: &'a [(String, String)],
     pub(crate) health_path: &'a str,
-}
-
-/// The folder of a server's socket.
-#[derive(Debug)]
-pub(crate) struct SocketDir(TempDir);
-
-impl SocketDir {
-    pub(crate) async fn new(sandbox: &Sandbox) -> Result<Self, SandboxError> {
-        let runtime = sandbox.0.config.runtime_dir.clone();
-        blocking::run(move || {
-            let made = tempfile::Builder::new().prefix("s-").tempdir_in(&runtime);
-            Ok(Self(made.doing(|| format!("make a folder in `{}`", runtime.display()))?))
-        })
-        .await
-    }
-
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.0.path().join("s")
-    }
 }
 
 /// A server that is healthy, or was.
@@ -80,7 +60,7 @@ impl Server {
             env: place.environment(&tools, sandbox.0.private_root, &env),
             network: Network::None,
             readable: sandbox.readable(&tools),
-            writable: vec![place.tree.clone(), dir.0.path().to_path_buf()],
+            writable: vec![place.tree.clone(), dir.path().to_path_buf()],
             limit: None,
             cwd: place.cwd,
             home: place.home,
