@@ -337,20 +337,20 @@ impl StepFailure {
     /// Whether there is no space left.
     pub(crate) fn wants_space(&self) -> bool {
         match self {
-            Self::Store(error) => wants_space(error),
+            Self::Store(error) | Self::Began(BaseError::Store(error)) => wants_space(error),
             Self::Files(error) => wants_space(error),
             Self::Call(source) => wants_space(source.as_ref()),
-            Self::Stored(_) => false,
+            Self::Began(_) | Self::Stored(_) => false,
         }
     }
 
     fn any_store_error(&self, fits: impl Fn(&StoreError) -> bool) -> bool {
         match self {
-            Self::Store(error) => fits(error),
+            Self::Store(error) | Self::Began(BaseError::Store(error)) => fits(error),
             Self::Call(source) => {
                 any_cause(source.as_ref(), |error| error.downcast_ref().is_some_and(&fits))
             }
-            Self::Files(_) | Self::Stored(_) => false,
+            Self::Files(_) | Self::Began(_) | Self::Stored(_) => false,
         }
     }
 }

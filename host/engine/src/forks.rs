@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use crate::{
     Engine, EngineError,
-    attempt::{BASE, Base},
+    base::{BASE, Base},
 };
 
 /// Tries to find a free id before giving up; each adds 16 random bits.
