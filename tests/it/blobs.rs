@@ -18,9 +18,9 @@ async fn count(database: &Path, query: &'static str) -> i64 {
 fn machine(shared: &Path) -> Data {
     let mut data = Data::new();
     data.env = vec![
-        ("DATABASE_URL", shared.join("gencode.db").display().to_string()),
-        ("GENCODE_BLOBS", format!("file://{}", shared.join("blobs").display())),
-        ("GENCODE_LEASE_MS", "2000".to_owned()),
+        ("DATABASE_URL".to_owned(), shared.join("gencode.db").display().to_string()),
+        ("GENCODE_BLOBS".to_owned(), format!("file://{}", shared.join("blobs").display())),
+        ("GENCODE_LEASE_MS".to_owned(), "2000".to_owned()),
     ];
     data
 }
@@ -79,27 +79,24 @@ async fn a_blob_store_that_does_not_answer_is_told_before_anything_is_begun() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut data = Data::new();
     data.env = vec![
-        ("GENCODE_BLOBS", "s3://bucket/prefix".to_owned()),
-        ("AWS_ENDPOINT_URL", format!("https://{}", listener.local_addr().unwrap())),
-        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI".to_owned()),
+        ("GENCODE_BLOBS".to_owned(), "s3://bucket/prefix".to_owned()),
+        ("AWS_ENDPOINT_URL".to_owned(), format!("https://{}", listener.local_addr().unwrap())),
+        ("AWS_ACCESS_KEY_ID".to_owned(), "AKIAEXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY".to_owned(), "wJalrXUtnFEMI".to_owned()),
     ];
-    let first_byte = async {
+    let first_byte = async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         connection.read_u8().await.unwrap()
     };
-    let (output, first) = tokio::join!(data.run(&["new", "--json", "a list of things"]), async {
-        let first = first_byte.await;
-        drop(listener);
-        first
-    });
+    let args = ["new", "--json", "a list of things"];
+    let (output, first) = tokio::join!(data.run(&args), first_byte);
     assert_eq!(first, 0x16, "the client begins with TLS");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(told.contains("the blob store `s3://bucket/prefix` could not"), "{told}");
     assert!(!told.contains("wJalrXUtnFEMI"), "{told}");
 
-    data.env = vec![("GENCODE_BLOBS", "ftp://somewhere".to_owned())];
+    data.env = vec![("GENCODE_BLOBS".to_owned(), "ftp://somewhere".to_owned())];
     let output = data.run(&["new", "--json", "a list of things"]).await;
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("GENCODE_BLOBS") && told.contains("s3://bucket/prefix"), "{told}");

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use crate::postgres::Postgres;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{

@@ -236,7 +236,7 @@ async fn damaged_backups_are_refused(file: &Path) {
     let cut = whole[..whole.len() - whole.len() / 3].to_vec();
     for content in [flipped, cut, b"not a backup".to_vec(), Vec::new()] {
         std::fs::write(&damaged, &content).unwrap();
-        let data = Data { dir: tempfile::tempdir().unwrap(), database: None };
+        let data = Data { dir: tempfile::tempdir().unwrap(), ..Data::new() };
         let target = data.path().join("new");
         let output = data
             .command(&["restore", damaged.to_str().unwrap()])
