@@ -37,7 +37,11 @@ impl Components {
     pub(crate) async fn keep(&self, bytes: Vec<u8>) -> Result<(), ComponentError> {
         let digest = Digest::of(&bytes);
         let file = self.file(digest);
-        if !matches!(tokio::fs::read(&file).await, Ok(kept) if kept == bytes) {
+        // Young again, so that cleaning lets it be until this host's lock says that it needs it.
+        let young = file.clone();
+        let young = tokio::task::spawn_blocking(move || crate::housekeeping::make_young(&young));
+        let young = matches!(young.await, Ok(Ok(true)));
+        if !young || !matches!(tokio::fs::read(&file).await, Ok(kept) if kept == bytes) {
             self.write(&file, &bytes).await?;
         }
         self.workspaces.share(bytes).await?;

@@ -3,12 +3,14 @@
 
 use std::{
     fs::File,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use gencode_core::{crash_point, id::HostId};
+use gencode_core::{crash_point, id::HostId, run::Generation};
 use gencode_store::{Claim, StoreError};
 use tokio::sync::Semaphore;
 
@@ -20,27 +22,42 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A file that is locked exactly as long as its host lives; the kernel lets go of it even when the
 /// host is killed, so its runs can be taken over at once.
 pub(crate) struct HostLock {
-    _file: File,
+    file: File,
 }
 
 impl HostLock {
     pub(crate) fn take(folder: &Path, host: HostId) -> std::io::Result<Self> {
-        let file = File::create(folder.join(format!("{host}.lock")))?;
-        file.try_lock().map_err(std::io::Error::from)?;
-        Ok(Self { _file: file })
+        let path = folder.join(format!("{host}.lock"));
+        loop {
+            let file = File::create(&path)?;
+            file.try_lock().map_err(std::io::Error::from)?;
+            // Between the two lines above it may have been taken for a dead host's and removed.
+            let (held, named) = (file.metadata()?, std::fs::metadata(&path));
+            if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
+                return Ok(Self { file });
+            }
+        }
     }
 
-    /// Hosts of this machine that are dead, with the files of their locks.
-    fn dead(folder: &Path, own: HostId) -> std::io::Result<Vec<(HostId, PathBuf)>> {
+    /// Says which components this host begins runs with: they are not cleaned away while it lives.
+    pub(crate) fn note(&mut self, generation: &Generation) -> std::io::Result<()> {
+        self.file.write_all(&serde_json::to_vec(generation)?)
+    }
+
+    /// Hosts of this machine that are dead, with the files of their locks. Never the caller, whose
+    /// own lock is held.
+    pub(crate) fn dead(folder: &Path) -> std::io::Result<Vec<(HostId, PathBuf)>> {
         let mut dead = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let Ok(host) = name.parse::<HostId>() else { continue };
-            if host == own {
-                continue;
-            }
-            let file = File::options().write(true).open(&path)?;
+            let file = match File::options().write(true).open(&path) {
+                Ok(file) => file,
+                // Another host was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             if file.try_lock().is_ok() {
                 dead.push((host, path));
             }
@@ -95,8 +112,8 @@ async fn claim(engine: &Inner) -> Option<gencode_store::Claimed> {
 }
 
 async fn take_from_the_dead(engine: &Arc<Inner>) {
-    let (folder, own) = (engine.config.hosts.clone(), engine.host);
-    let swept = tokio::task::spawn_blocking(move || HostLock::dead(&folder, own)).await;
+    let folder = engine.config.places.hosts.clone();
+    let swept = tokio::task::spawn_blocking(move || HostLock::dead(&folder)).await;
     let dead = match swept {
         Ok(Ok(dead)) => dead,
         Ok(Err(error)) => {

@@ -25,7 +25,7 @@ use ulid::Ulid;
 
 use crate::{
     EngineConfig, OpenError, Parts, attempt::StepFailure, clock::ExternalTime,
-    components::Components, hosts::HostLock, library::Library,
+    components::Components, hosts::HostLock, housekeeping::{Keeper, Space}, library::Library,
 };
 
 /// Clocks of finished runs that are remembered for their summary.
@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) sandbox: Sandbox,
     pub(crate) previews: Previews,
     pub(crate) library: Library,
+    pub(crate) space: Space,
+    pub(crate) keeper: Keeper,
     pub(crate) build: Arc<Pipeline>,
     pub(crate) refine: Arc<Pipeline>,
     pub(crate) seed: Vec<SeedFile>,
@@ -63,7 +65,7 @@ impl Inner {
         build: Arc<Pipeline>,
         refine: Arc<Pipeline>,
     ) -> Result<Self, OpenError> {
-        for folder in [&config.components, &config.trees, &config.previews, &config.hosts] {
+        for folder in [&config.places.components, &config.places.trees, &config.places.previews, &config.places.hosts] {
             create_dir(folder).await?;
         }
         let mut seed = Vec::with_capacity(parts.seed.len());
@@ -75,14 +77,24 @@ impl Inner {
         let library = Library::open(
             parts.runtime.clone(),
             &config.plugins,
-            Components::new(config.components.clone(), parts.workspaces.clone()),
+            Components::new(config.places.components.clone(), parts.workspaces.clone()),
             &[&build, &refine],
         )
         .await?;
         let host = HostId::from_ulid(Ulid::new());
-        let lock = HostLock::take(&config.hosts, host)
-            .map_err(|error| OpenError::Folder(config.hosts.clone(), error))?;
+        let mut lock = HostLock::take(&config.places.hosts, host)
+            .map_err(|error| OpenError::Folder(config.places.hosts.clone(), error))?;
+        lock.note(&library.active().generation)
+            .map_err(|error| OpenError::Folder(config.places.hosts.clone(), error))?;
+        let keeper = Keeper {
+            store: parts.store.clone(),
+            workspaces: parts.workspaces.clone(),
+            places: config.places.clone(),
+            policy: config.policy,
+        };
         Ok(Self {
+            space: Space::new(config.space.clone()),
+            keeper,
             previews: Previews::new(parts.sandbox.clone()),
             store: parts.store,
             workspaces: parts.workspaces,
@@ -226,7 +238,7 @@ impl Inner {
         self.reservations.forget(&run.id.to_string());
         self.library.forget(&run.generation);
         crash_point!("run.clean.before");
-        let trees = self.config.trees.join(run.id.to_string());
+        let trees = self.config.places.trees.join(run.id.to_string());
         if let Err(error) = tokio::fs::remove_dir_all(&trees).await
             && error.kind() != std::io::ErrorKind::NotFound
         {

@@ -22,6 +22,7 @@ pub mod files;
 mod guest;
 mod handler;
 mod hosts;
+pub mod housekeeping;
 mod inner;
 mod library;
 mod news;
@@ -74,14 +75,8 @@ pub struct Parts {
 pub struct EngineConfig {
     /// Folder of the components (`*.wasm`).
     pub plugins: PathBuf,
-    /// Where the bytes of every component a run began with are kept.
-    pub components: PathBuf,
-    /// Sandbox trees of runs that are going on.
-    pub trees: PathBuf,
-    /// Trees of previews.
-    pub previews: PathBuf,
-    /// Locks that tell living hosts from dead ones.
-    pub hosts: PathBuf,
+    /// Where things are.
+    pub places: housekeeping::Places,
     /// Most a run may spend, in US dollars.
     pub max_usd: Decimal,
     /// How long a lease lives without renewal, in milliseconds.
@@ -94,6 +89,12 @@ pub struct EngineConfig {
     pub attended: bool,
     /// Whether accepted applications are kept running in this process.
     pub start_previews: bool,
+    /// How much room there must be before something new is begun.
+    pub space: housekeeping::SpaceConfig,
+    /// What is cleaned away.
+    pub policy: housekeeping::Policy,
+    /// When this host cleans up by itself.
+    pub duty: housekeeping::Duty,
 }
 
 /// Why the engine does not start. Each says what to do.
@@ -147,6 +148,7 @@ impl Engine {
         let inner = Inner::open(parts, config, build, refine).await?;
         let engine = Self(Arc::new(inner));
         engine.0.tasks.spawn(hosts::work(Arc::clone(&engine.0)));
+        engine.0.tasks.spawn(housekeeping::work(Arc::clone(&engine.0)));
         Ok(engine)
     }
 

@@ -52,6 +52,7 @@ impl Engine {
     /// Makes a project. Nothing runs yet.
     pub async fn create_project(&self, new: NewProject) -> Result<Project, EngineError> {
         let description = request::check(&new.request)?.to_owned();
+        self.0.space.check().await?;
         if let Some(provider) = &new.provider {
             self.usable(provider, new.model.as_deref().unwrap_or_default())?;
         }
@@ -111,7 +112,7 @@ impl Engine {
         crash_point!("project.delete.inside");
         self.0.workspaces.delete(id).await?;
         crash_point!("project.delete.after");
-        let preview = self.0.config.previews.join(id.as_str());
+        let preview = self.0.config.places.previews.join(id.as_str());
         match tokio::fs::remove_dir_all(&preview).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(EngineError::internal("the preview's folder was not removed", error))
@@ -129,6 +130,7 @@ impl Engine {
             ProjectStatus::Failed if !again => return Ok(Start::EndedBadly),
             _ => {}
         }
+        self.0.space.check().await?;
         match self.start(&project, RunKind::Build, None).await {
             Ok(run) => Ok(Start::Started(run)),
             Err(StartError::AlreadyRunning(run)) => Ok(Start::AlreadyRunning(*run)),
@@ -180,6 +182,7 @@ impl Engine {
         kind: RunKind,
         continues: Option<RunId>,
     ) -> Result<Run, EngineError> {
+        self.0.space.check().await?;
         match self.start(project, kind, continues).await {
             Ok(run) => Ok(run),
             Err(StartError::AlreadyRunning(run)) => Err(EngineError::Busy(format!(
@@ -352,6 +355,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.0.store.project(id).await?;
         let path: WorkspacePath = path.parse()?;
+        self.0.space.check().await?;
         loop {
             let Some(head) = self.0.store.latest_checkpoint(id).await? else {
                 return Err(EngineError::Busy(format!(

@@ -120,6 +120,7 @@ async fn tree(attempt: &Arc<Attempt>, name: &str) -> Result<PathBuf, HostFailure
     let folder = attempt
         .engine
         .config
+        .places
         .trees
         .join(attempt.scope.run.id.to_string())
         .join(format!("{}-{name}", attempt.scope.step.id));
@@ -202,7 +203,7 @@ async fn keep(
     folder: PathBuf,
 ) -> Result<ServeSpec, HostFailure> {
     let engine = &attempt.engine;
-    let home = engine.config.previews.join(attempt.scope.run.project.as_str());
+    let home = engine.config.places.previews.join(attempt.scope.run.project.as_str());
     let place = home.join(format!("{}-{}", attempt.scope.run.id, attempt.scope.number));
     tokio::fs::create_dir_all(&home).await.map_err(fatal)?;
     if tokio::fs::try_exists(&place).await.map_err(fatal)? {

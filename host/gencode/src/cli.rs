@@ -29,7 +29,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         GENCODE_BLOBS=s3://bucket/prefix keeps the files of all projects in a store like Amazon S3\n\
         as well, so that another host with the same database can take up any run; the usual\n\
         AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ALLOW_HTTP\n\
-        say where it is and who asks. GENCODE_BLOBS=file:///shared/folder does the same in a folder."
+        say where it is and who asks. GENCODE_BLOBS=file:///shared/folder does the same in a folder.\n\n\
+        Storage: GENCODE_MIN_FREE (512MiB, 5%) and GENCODE_MAX_DATA (20GiB) say below how much\n\
+        free space, or above which size of the data folder, nothing new is begun;\n\
+        GENCODE_KEEP_DAYS and GENCODE_KEEP_CHECKPOINTS how long history is kept,\n\
+        GENCODE_KEEP_CACHES how long unused caches are, GENCODE_GC_GRACE the age below which\n\
+        nothing is removed, and GENCODE_GC_EVERY how often a serving host cleans up\n\
+        (24h; `never` for not at all)."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -88,6 +94,12 @@ pub(crate) enum Command {
     /// List the places at which a test can end this program (test builds only)
     #[command(hide = true)]
     CrashPoints,
+    /// Remove what is no longer needed: history beyond retention, unreferenced blobs, leftovers
+    ///
+    /// Safe while hosts are serving. What was paid stays known: no ledger entry is removed.
+    Gc(Gc),
+    /// Show or set how long the history of a project is kept
+    Retention(RetentionArgs),
     /// Start a command inside the sandbox (used by the host itself)
     #[command(name = "__sandbox", hide = true, disable_help_flag = true)]
     Sandbox {
@@ -122,6 +134,33 @@ pub(crate) struct New {
     /// Most a run may spend on model calls, in US dollars [default: 0.3333]
     #[arg(long, value_name = "USD")]
     pub(crate) max_usd: Option<rust_decimal::Decimal>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetentionArgs {
+    pub(crate) project: String,
+    /// Days for which everything is kept
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) keep_days: Option<u32>,
+    /// Newest checkpoints that are kept however old they are
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) keep_checkpoints: Option<u32>,
+    /// Follow the host's rule again
+    #[arg(long)]
+    pub(crate) default: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

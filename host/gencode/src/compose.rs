@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use gencode_core::ledger::{DEFAULT_MAX_INR, INR_PER_USD};
-use gencode_engine::{Engine, EngineConfig, Parts};
+use gencode_engine::{Engine, EngineConfig, Parts, housekeeping::Duty};
 use gencode_runtime::{Runtime, RuntimeConfig};
 use gencode_sandbox::{Backend, Sandbox, SandboxConfig};
 use gencode_store::Store;
@@ -69,16 +69,16 @@ pub(crate) async fn open(
     };
     let engine_config = EngineConfig {
         plugins: folders.plugins.clone(),
-        components: data.join("components"),
-        trees: data.join("trees"),
-        previews: data.join("previews"),
-        hosts: data.join("hosts"),
+        places: folders.places(),
         max_usd,
         lease_ms: global.lease_ms,
         max_runs: 4,
         take_all,
         attended: serve,
         start_previews: serve,
+        space: config::space(folders)?,
+        policy: config::policy()?,
+        duty: if serve { config::duty()? } else { Duty { every: None } },
     };
     let parts = Parts { store, workspaces, runtime, gateway, sandbox, seed: seed() };
     Ok(Host { engine: Engine::open(parts, engine_config).await? })

@@ -6,9 +6,11 @@ use std::{
     env,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use gencode_engine::housekeeping::{Duty, MinFree, Places, Policy, SpaceConfig, parse_size};
 use gencode_llm::{Endpoint, GatewayConfig, PriceTable, Provider, Secret};
 use gencode_store::Location;
 use gencode_workspace::RemoteConfig;
@@ -55,6 +57,74 @@ impl Folders {
         };
         Ok(Self { data, plugins, workspaces, database, blobs })
     }
+}
+
+impl Folders {
+    /// Where the host's things are.
+    pub(crate) fn places(&self) -> Places {
+        Places::below(&self.data, &self.workspaces)
+    }
+}
+
+/// How much room there must be before something new is begun.
+pub(crate) fn space(folders: &Folders) -> anyhow::Result<SpaceConfig> {
+    let min_free = match text("GENCODE_MIN_FREE") {
+        Some(size) => size.parse().context("GENCODE_MIN_FREE")?,
+        None => MinFree::default(),
+    };
+    let max_data = text("GENCODE_MAX_DATA")
+        .map(|size| parse_size(&size).context("GENCODE_MAX_DATA"))
+        .transpose()?;
+    Ok(SpaceConfig {
+        folders: vec![folders.data.clone(), folders.workspaces.clone()],
+        min_free,
+        data: folders.data.clone(),
+        max_data,
+    })
+}
+
+/// What is cleaned away.
+pub(crate) fn policy() -> anyhow::Result<Policy> {
+    let mut policy = Policy::default();
+    if let Some(days) = text("GENCODE_KEEP_DAYS") {
+        policy.retention.keep_days = days.parse().context("GENCODE_KEEP_DAYS: not a number")?;
+    }
+    if let Some(newest) = text("GENCODE_KEEP_CHECKPOINTS") {
+        let newest = newest.parse().context("GENCODE_KEEP_CHECKPOINTS: not a number")?;
+        policy.retention.keep_checkpoints = newest;
+    }
+    if let Some(grace) = text("GENCODE_GC_GRACE") {
+        policy.grace = duration(&grace).context("GENCODE_GC_GRACE")?;
+    }
+    if let Some(unused) = text("GENCODE_KEEP_CACHES") {
+        policy.unused = duration(&unused).context("GENCODE_KEEP_CACHES")?;
+    }
+    Ok(policy)
+}
+
+/// When a serving host cleans up by itself.
+pub(crate) fn duty() -> anyhow::Result<Duty> {
+    match text("GENCODE_GC_EVERY") {
+        Some(never) if never == "never" => Ok(Duty { every: None }),
+        Some(every) => Ok(Duty { every: Some(duration(&every).context("GENCODE_GC_EVERY")?) }),
+        None => Ok(Duty::default()),
+    }
+}
+
+/// Reads `90s`, `10m`, `24h` or `30d`.
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds: u64 = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => bail!("`{text}` is not a time such as 90s, 10m, 24h or 30d"),
+    };
+    let number: u64 =
+        number.parse().with_context(|| format!("`{text}` does not begin with a number"))?;
+    number.checked_mul(seconds).map(Duration::from_secs).context("the time is too long")
 }
 
 fn default_data_dir() -> anyhow::Result<PathBuf> {

@@ -4,6 +4,7 @@ mod cli;
 mod compose;
 mod config;
 mod crash;
+mod gc;
 mod new;
 mod plugin;
 mod preview;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
             Command::Preview { command } => preview::run(&cli.global, command).await,
             Command::Projects { json } => new::list(&cli.global, json).await,
             Command::CrashPoints => crash::list(),
+            Command::Gc(gc) => gc::run(&cli.global, gc).await,
+            Command::Retention(args) => gc::retention(&cli.global, args).await,
             Command::Sandbox { .. } => Ok(ExitCode::SUCCESS),
         }
     });

@@ -61,6 +61,11 @@ impl Cache {
                 return None;
             }
         };
+        // Used now: the oldest go first. Not being able to say so only costs a compilation later.
+        _ = fs::File::options()
+            .append(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(std::time::SystemTime::now()));
         let Some(artefact) = self.verified(digest, &bytes) else {
             tracing::warn!(path = %path.display(), "a compiled plugin is not ours; compiling it again");
             return None;

@@ -27,10 +27,10 @@ const LIMIT: Duration = Duration::from_mins(10);
 const FORMAT: &str = "1";
 
 /// Written last into a finished entry.
-const MARKER: &str = ".complete";
+pub(crate) const MARKER: &str = ".complete";
 
 /// In a `node_modules` folder that this module made: the entry it shows.
-const LINKED: &str = ".gencode-entry";
+pub(crate) const LINKED: &str = ".gencode-entry";
 
 /// A lock file is never larger.
 const MAX_LOCK_BYTES: u64 = 16 << 20;
@@ -248,8 +248,13 @@ impl Entry {
         Self { ecosystem, path: cache.join(format!("{name}-{key}")) }
     }
 
+    /// Whether it is whole. If so, nobody takes it away for a while.
     async fn is_complete(&self) -> bool {
-        tokio::fs::try_exists(self.path.join(MARKER)).await.unwrap_or(false)
+        let path = self.path.clone();
+        let used = blocking::run(move || {
+            crate::cached::use_entry(&path).doing(|| format!("use `{}`", path.display()))
+        });
+        used.await.unwrap_or(false)
     }
 
     /// Waits until no other process builds this entry. The kernel lets go of the lock of a process

@@ -16,6 +16,7 @@
 mod accept;
 mod blocking;
 mod browse;
+mod cached;
 mod check;
 mod devtools;
 mod error;
@@ -46,6 +47,9 @@ use tokio::{
     time::timeout,
 };
 
+pub use cached::{
+    CachedDependencies, cached_dependencies, remove_dependencies, shown_dependencies,
+};
 pub use error::SandboxError;
 pub use helper::helper_main;
 pub use preview::{Preview, PreviewState, Previews, ServeSpec};

@@ -61,6 +61,14 @@ impl Row {
         self.integer(column).map(|value| value != 0)
     }
 
+    pub(crate) fn integer(&self, column: &'static str) -> Result<i64> {
+        self.raw(column)
+    }
+
+    pub(crate) fn optional_integer(&self, column: &'static str) -> Result<Option<i64>> {
+        self.raw(column)
+    }
+
     pub(crate) fn natural(&self, column: &'static str) -> Result<u64> {
         u64::try_from(self.integer(column)?).map_err(|_| self.damaged(column))
     }
