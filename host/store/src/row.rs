@@ -53,20 +53,12 @@ impl Row {
         self.optional_text(column)?.ok_or_else(|| self.damaged(column))
     }
 
-    fn integer(&self, column: &'static str) -> Result<i64> {
+    pub(crate) fn integer(&self, column: &'static str) -> Result<i64> {
         self.optional_integer(column)?.ok_or_else(|| self.damaged(column))
     }
 
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool> {
         self.integer(column).map(|value| value != 0)
-    }
-
-    pub(crate) fn integer(&self, column: &'static str) -> Result<i64> {
-        self.raw(column)
-    }
-
-    pub(crate) fn optional_integer(&self, column: &'static str) -> Result<Option<i64>> {
-        self.raw(column)
     }
 
     pub(crate) fn natural(&self, column: &'static str) -> Result<u64> {
