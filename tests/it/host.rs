@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use crate::postgres::Postgres;
+
 /// The binary under test.
 pub(crate) const GENCODE: &str = env!("CARGO_BIN_EXE_gencode");
 
@@ -55,9 +57,18 @@ fn shared_cache() -> PathBuf {
     repo().join("target/test-cache")
 }
 
+/// Kinds of databases a host can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
 /// A data folder of a test's own, with shared caches in it.
 pub(crate) struct Data {
     pub(crate) dir: TempDir,
+    /// Address of the database; none for a file in the data folder.
+    pub(crate) database: Option<String>,
 }
 
 impl Data {
@@ -65,7 +76,19 @@ impl Data {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(shared_cache()).unwrap();
         std::os::unix::fs::symlink(shared_cache(), dir.path().join("cache")).unwrap();
-        Self { dir }
+        Self { dir, database: None }
+    }
+
+    /// A host on a database of this kind, which is empty.
+    pub(crate) async fn on(backend: Backend) -> Self {
+        let database = match backend {
+            Backend::Sqlite => None,
+            Backend::Postgres => {
+                let made = tokio::task::spawn_blocking(|| Postgres::shared().database());
+                Some(made.await.unwrap())
+            }
+        };
+        Self { database, ..Self::new() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,8 +105,12 @@ impl Data {
             .arg(plugins().await)
             .args(args)
             .env_remove("DEFAULT_LLM_PROVIDER")
+            .env_remove("DATABASE_URL")
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if let Some(database) = &self.database {
+            command.env("DATABASE_URL", database);
+        }
         command
     }
 
@@ -115,8 +142,15 @@ impl Data {
     }
 
     pub(crate) async fn serve_with(&self, more: &[&str]) -> Server {
+        self.serve_in(more, &[]).await
+    }
+
+    /// `gencode serve` with more options and variables.
+    pub(crate) async fn serve_in(&self, more: &[&str], env: &[(&str, &str)]) -> Server {
         let args: Vec<&str> = ["serve", "--port", "0"].iter().chain(more).copied().collect();
-        let mut child = self.command(&args).await.stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(&args).await;
+        command.envs(env.iter().copied());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = String::new();
         let url = loop {
@@ -144,6 +178,10 @@ impl Data {
     /// Reads one number from the host's database.
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
         use sqlx::Connection as _;
+        if let Some(url) = &self.database {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            return sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
+        }
         let url = format!("sqlite://{}?mode=ro", self.path().join("gencode.db").display());
         let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
         sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()

@@ -17,6 +17,8 @@ mod author;
 mod bad_input;
 mod durability;
 mod host;
+mod housekeeping;
 mod main_job;
 mod plugins;
+mod postgres;
 mod tidy;

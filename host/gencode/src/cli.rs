@@ -100,6 +100,15 @@ pub(crate) enum Command {
     Gc(Gc),
     /// Show or set how long the history of a project is kept
     Retention(RetentionArgs),
+    /// Write everything the host keeps into one file, while hosts may be serving
+    ///
+    /// The file is the same for SQLite and PostgreSQL. Provider keys and the data of running
+    /// previews are not in it.
+    Backup(Backup),
+    /// Put a backup back into an empty data folder (and an empty database, with DATABASE_URL)
+    Restore(Restore),
+    /// Examine database, files, leftovers, space, sandbox, toolchains, providers and plugins
+    Doctor(Doctor),
     /// Start a command inside the sandbox (used by the host itself)
     #[command(name = "__sandbox", hide = true, disable_help_flag = true)]
     Sandbox {
@@ -141,6 +150,35 @@ pub(crate) struct Gc {
     /// Only say what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The file to write; must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// A file that `gencode backup` wrote
+    pub(crate) file: PathBuf,
+    /// Print the examination that ends it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Remove what crashes left: locks of dead hosts, trees of ended runs, previews of nobody
+    #[arg(long)]
+    pub(crate) fix: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

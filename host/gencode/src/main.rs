@@ -1,9 +1,11 @@
 //! `gencode`: the one binary. Names the concrete parts, reads the environment, talks to a person.
 
+mod backup;
 mod cli;
 mod compose;
 mod config;
 mod crash;
+mod doctor;
 mod gc;
 mod new;
 mod plugin;
@@ -44,6 +46,9 @@ fn main() -> ExitCode {
             Command::Projects { json } => new::list(&cli.global, json).await,
             Command::CrashPoints => crash::list(),
             Command::Gc(gc) => gc::run(&cli.global, gc).await,
+            Command::Backup(args) => backup::back_up(&cli.global, args).await,
+            Command::Restore(args) => backup::put_back(&cli.global, args).await,
+            Command::Doctor(args) => doctor::run(&cli.global, args).await,
             Command::Retention(args) => gc::retention(&cli.global, args).await,
             Command::Sandbox { .. } => Ok(ExitCode::SUCCESS),
         }

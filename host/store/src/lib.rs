@@ -9,6 +9,7 @@
 //! - instants (and so leases) come from the database's clock, never from a host's;
 //! - every write of a run's owner names its [`Lease`] and is refused once the epoch moved.
 
+mod backup;
 mod checkpoints;
 mod claims;
 mod commit;
@@ -17,6 +18,7 @@ mod documents;
 mod error;
 mod events;
 mod holds;
+mod inspect;
 mod journal;
 mod lane;
 mod ledger;
@@ -38,6 +40,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{Exported, Incoming, Part};
 pub use checkpoints::{Checkpoint, CheckpointAuthor, NewCheckpoint};
 pub use claims::{Claim, ClaimKind, Claimed, Lease};
 pub use commit::StepCommit;
@@ -45,6 +48,7 @@ pub use documents::Document;
 pub use error::{StartError, StoreError};
 pub use events::EventHint;
 pub use holds::HoldKind;
+pub use inspect::integrity;
 pub use journal::JournalEntry;
 pub use ledger::{LedgerRow, Total, Totals};
 pub use location::{Location, Server};

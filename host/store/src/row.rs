@@ -5,7 +5,8 @@ use std::{str::FromStr, sync::Arc};
 use gencode_core::time;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use serde_json::{Map, Value};
+use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, postgres::PgRow, sqlite::SqliteRow};
 
 use crate::{Result, StoreError};
 
@@ -94,9 +95,54 @@ impl Row {
             .transpose()
     }
 
+    /// All cells by the names of their columns: texts, whole numbers and nulls.
+    pub(crate) fn cells(&self) -> Result<Map<String, Value>> {
+        let names: Vec<String> = match &self.cells {
+            Cells::Sqlite(row) => row.columns().iter().map(|column| column.name().into()).collect(),
+            Cells::Postgres(row) => {
+                row.columns().iter().map(|column| column.name().into()).collect()
+            }
+        };
+        names
+            .into_iter()
+            .enumerate()
+            .map(|(index, name)| {
+                let cell = match &self.cells {
+                    Cells::Sqlite(row) => sqlite_cell(row, index),
+                    Cells::Postgres(row) => postgres_cell(row, index),
+                };
+                Ok((name, cell.map_err(|error| StoreError::of(&self.database, error))?))
+            })
+            .collect()
+    }
+
     /// A status word.
     pub(crate) fn word<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Result<T> {
         parse(&self.text(column)?).ok_or_else(|| self.damaged(column))
+    }
+}
+
+fn sqlite_cell(row: &SqliteRow, index: usize) -> Result<Value, sqlx::Error> {
+    let raw = row.try_get_raw(index)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    match kind.as_str() {
+        "INTEGER" => row.try_get::<i64, _>(index).map(Value::from),
+        _ => row.try_get::<String, _>(index).map(Value::from),
+    }
+}
+
+fn postgres_cell(row: &PgRow, index: usize) -> Result<Value, sqlx::Error> {
+    let raw = row.try_get_raw(index)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    match kind.as_str() {
+        "INT8" => row.try_get::<i64, _>(index).map(Value::from),
+        _ => row.try_get::<String, _>(index).map(Value::from),
     }
 }
 

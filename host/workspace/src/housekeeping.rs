@@ -9,7 +9,11 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use gencode_core::digest::Digest;
 
-use crate::{ManifestDigest, Result, Workspaces, limits::INVENTORY_PAGE, packed::Stored};
+use crate::{
+    ManifestDigest, Result, Workspaces,
+    limits::{INVENTORY_PAGE, MAX_BLOB_BYTES},
+    packed::Stored,
+};
 
 /// One blob of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,20 @@ impl Workspaces {
     pub async fn referenced_by(&self, manifest: ManifestDigest) -> Result<BTreeSet<Digest>> {
         let files = self.manifest(manifest).await?;
         Ok(files.files().map(|(_, entry)| entry.digest).chain([manifest.0]).collect())
+    }
+
+    /// The content of a blob of any kind, checked against its name.
+    pub async fn blob(&self, digest: Digest) -> Result<Vec<u8>> {
+        self.run(move |inner| inner.blobs.get(digest, MAX_BLOB_BYTES)).await
+    }
+
+    /// Stores contents, whatever they are. When this returns, they are kept.
+    pub async fn put_blobs(&self, contents: Vec<Vec<u8>>) -> Result<()> {
+        self.run(move |inner| {
+            let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+            inner.blobs.put_all(&contents)
+        })
+        .await
     }
 }
 

@@ -199,6 +199,23 @@ impl Keeper {
         Ok(cleaned)
     }
 
+    /// Only what crashes left and nobody can miss.
+    pub(crate) async fn clean_leftovers(&self, how: How) -> Result<Cleaned, CleanError> {
+        let mut cleaned = Cleaned { dry_run: how.dry_run, ..Cleaned::default() };
+        let known = self.known(&mut cleaned).await?;
+        let (keeper, dry_run) = (self.clone(), how.dry_run);
+        let mut report = std::mem::take(&mut cleaned);
+        let done = tokio::task::spawn_blocking(move || {
+            let sweep = folders::Sweep { places: &keeper.places, policy: keeper.policy, dry_run };
+            sweep.trees(&known, &mut report);
+            sweep.previews(&known, &mut report);
+            report
+        });
+        cleaned = done.await.map_err(|panicked| CleanError::Unknown(panicked.to_string()))?;
+        self.clean_locks(dry_run, &mut cleaned).await?;
+        Ok(cleaned)
+    }
+
     /// Runs whose result is shown as a preview.
     async fn shown_runs(&self) -> Result<BTreeSet<RunId>, CleanError> {
         let previews = self.store.previews().await?;

@@ -26,17 +26,25 @@
 //!   ([`gencode_store::HoldKind`]); a backup keeps every blob that its rows name.
 //! - *The clock of the disk and the host's differ.* By less than the grace period.
 
+mod archive;
+mod backup;
 mod blobs;
 mod clean;
 mod duty;
 mod files;
 mod folders;
+mod inspect;
+mod restore;
 mod space;
 
+pub use archive::{Contents, EntryInfo, Head};
+pub use backup::{BackupError, Progress, Tell};
 pub use clean::{CleanError, Cleaned, How, Keeper, Policy, Removed};
 pub use duty::Duty;
 pub(crate) use duty::work;
 pub use files::{make_young, size_of};
+pub use inspect::{BlobReport, OrphanProcess, orphan_processes};
+pub use restore::{Restored, Target, restore};
 pub use space::{Disk, MinFree, ParseSizeError, Shortage, Space, SpaceConfig, parse_size};
 
 use std::path::{Path, PathBuf};

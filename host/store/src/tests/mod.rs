@@ -25,6 +25,7 @@ macro_rules! on_both {
 mod differential;
 mod files;
 mod history;
+mod keeping;
 mod pauses;
 mod records;
 mod runs;
