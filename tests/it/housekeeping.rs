@@ -16,8 +16,7 @@ use crate::host::{Backend, Data, SOON, Server, files_of};
 const NO_GRACE: (&str, &str) = ("GENCODE_GC_GRACE", "0s");
 
 /// As little history as there can be.
-const SHORT: [(&str, &str); 2] =
-    [("GENCODE_KEEP_DAYS", "0"), ("GENCODE_KEEP_CHECKPOINTS", "2")];
+const SHORT: [(&str, &str); 2] = [("GENCODE_KEEP_DAYS", "0"), ("GENCODE_KEEP_CHECKPOINTS", "2")];
 
 impl Data {
     /// Runs the binary to its end, with variables.

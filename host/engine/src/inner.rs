@@ -24,8 +24,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ulid::Ulid;
 
 use crate::{
-    EngineConfig, OpenError, Parts, attempt::StepFailure, clock::ExternalTime,
-    components::Components, hosts::HostLock, housekeeping::{Keeper, Space}, library::Library,
+    EngineConfig, OpenError, Parts,
+    attempt::StepFailure,
+    clock::ExternalTime,
+    components::Components,
+    hosts::HostLock,
+    housekeeping::{Keeper, Space},
+    library::Library,
 };
 
 /// Clocks of finished runs that are remembered for their summary.
@@ -65,7 +70,12 @@ impl Inner {
         build: Arc<Pipeline>,
         refine: Arc<Pipeline>,
     ) -> Result<Self, OpenError> {
-        for folder in [&config.places.components, &config.places.trees, &config.places.previews, &config.places.hosts] {
+        for folder in [
+            &config.places.components,
+            &config.places.trees,
+            &config.places.previews,
+            &config.places.hosts,
+        ] {
             create_dir(folder).await?;
         }
         let mut seed = Vec::with_capacity(parts.seed.len());

@@ -166,6 +166,15 @@ impl Library {
         Ok(set)
     }
 
+    /// Keeps the active set again, so that no cleaning takes it for forgotten.
+    pub(crate) async fn keep_again(&self) -> Result<(), ComponentError> {
+        for pinned in self.active.generation.0.values() {
+            let bytes = self.kept.get(pinned.digest).await?;
+            self.kept.keep(bytes).await?;
+        }
+        Ok(())
+    }
+
     /// Lets go of a generation no run needs any more.
     pub(crate) fn forget(&self, generation: &Generation) {
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);

@@ -62,7 +62,10 @@ pub(crate) async fn back_up(global: &Global, backup: Backup) -> anyhow::Result<E
         )?;
     }
     for missing in &contents.missing {
-        writeln!(std::io::stderr(), "warning: not in the backup, because it is damaged: {missing}")?;
+        writeln!(
+            std::io::stderr(),
+            "warning: not in the backup, because it is damaged: {missing}"
+        )?;
     }
     Ok(if contents.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -74,6 +77,7 @@ pub(crate) async fn put_back(global: &Global, args: Restore) -> anyhow::Result<E
         data: folders.data.clone(),
         workspaces: folders.workspaces.clone(),
         database: folders.database.clone(),
+        blobs: folders.blobs.clone(),
     };
     let said = Said::default();
     let restored = restore(&args.file, &target, &|progress| said.tell(&progress))

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::Path, process::ExitCode};
 
-use gencode_engine::housekeeping::{How, Keeper, Space, orphan_processes};
+use gencode_engine::housekeeping::{How, Keeper, Policy, Space, orphan_processes};
 use gencode_llm::Gateway;
 use gencode_runtime::{Runtime, RuntimeConfig};
 use gencode_sandbox::Tool;
@@ -130,7 +130,10 @@ async fn data(folders: &Folders, fix: bool, report: &mut Report) {
     rows(&store, report).await;
     match compose::open_workspaces(folders).await {
         Ok(workspaces) => {
-            let policy = config::policy().unwrap_or_default();
+            let policy = config::policy().unwrap_or_else(|error| {
+                report.fail("cleaning", format!("{error:#}"), "correct the variable or unset it");
+                Policy::default()
+            });
             let keeper = Keeper { store, workspaces, places: folders.places(), policy };
             blobs(&keeper, report).await;
             leftovers(&keeper, fix, report).await;
@@ -205,9 +208,17 @@ async fn blobs(keeper: &Keeper, report: &mut Report) {
                 );
             }
             if found.orphans > 0 {
-                let text =
-                    format!("{} blobs ({}) are not needed", found.orphans, human(found.orphan_bytes));
-                report.add("blobs", Level::Ok, text, "`gencode gc` removes those that are old enough");
+                let text = format!(
+                    "{} blobs ({}) are not needed",
+                    found.orphans,
+                    human(found.orphan_bytes)
+                );
+                report.add(
+                    "blobs",
+                    Level::Ok,
+                    text,
+                    "`gencode gc` removes those that are old enough",
+                );
             }
         }
         Err(error) => report.fail("blobs", chain(&error), "see the lines above"),
@@ -361,7 +372,11 @@ fn providers(report: &mut Report) {
     let gateway = match config::providers() {
         Ok(config) => Gateway::new(config),
         Err(error) => {
-            return report.fail("providers", format!("{error:#}"), "correct the variable or unset it");
+            return report.fail(
+                "providers",
+                format!("{error:#}"),
+                "correct the variable or unset it",
+            );
         }
     };
     match gateway {
@@ -394,12 +409,12 @@ async fn plugins(folders: &Folders, report: &mut Report) {
             return report.fail("plugins", panicked.to_string(), "report this");
         }
     };
-    let runtime = match tokio::task::spawn_blocking(|| Runtime::new(RuntimeConfig::new(cache))).await
-    {
-        Ok(Ok(runtime)) => runtime,
-        Ok(Err(error)) => return report.fail("plugins", chain(&error), "see the sentence"),
-        Err(panicked) => return report.fail("plugins", panicked.to_string(), "report this"),
-    };
+    let runtime =
+        match tokio::task::spawn_blocking(|| Runtime::new(RuntimeConfig::new(cache))).await {
+            Ok(Ok(runtime)) => runtime,
+            Ok(Err(error)) => return report.fail("plugins", chain(&error), "see the sentence"),
+            Err(panicked) => return report.fail("plugins", panicked.to_string(), "report this"),
+        };
     let mut sound = 0;
     for file in &files {
         let loaded = match tokio::fs::read(file).await {
@@ -443,7 +458,7 @@ fn plugin_files(
 }
 
 /// An error with its causes in one line.
-fn chain(error: &(dyn std::error::Error)) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

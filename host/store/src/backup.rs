@@ -232,6 +232,14 @@ impl Store {
         Ok(true)
     }
 
+    /// Forgets all previews, whose trees lie on a disk that is not there any more. Says how many.
+    pub async fn forget_previews(&self) -> Result<u64> {
+        let mut write = self.write(crash_around!("store.import")).await?;
+        let forgotten = write.execute(sql("DELETE FROM previews")).await?;
+        write.commit().await?;
+        Ok(forgotten)
+    }
+
     /// Writes everything that was exported, in one transaction. Returns the rows of each table.
     ///
     /// [`StoreError::Conflict`] when something is kept here already, or when what comes ends
@@ -322,7 +330,9 @@ impl Catalogue {
                 .find(|(_, parents)| parents.iter().all(|parent| !waiting.contains_key(parent)))
                 .map(|(name, _)| name.clone());
             let Some(free) = free else {
-                return Err(StoreError::Conflict("tables refer to each other in a ring".to_owned()));
+                return Err(StoreError::Conflict(
+                    "tables refer to each other in a ring".to_owned(),
+                ));
             };
             waiting.remove(&free);
             order.push(free);

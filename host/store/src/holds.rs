@@ -40,7 +40,8 @@ impl Store {
         .bind(kind.as_str());
         if let Some(row) = write.optional(query).await? {
             let other = row.text("kind")?;
-            let what = if other == "backup" { "a backup is being made" } else { "a clean-up is going on" };
+            let what =
+                if other == "backup" { "a backup is being made" } else { "a clean-up is going on" };
             return Err(StoreError::Conflict(what.to_owned()));
         }
         let lasting = SignedDuration::try_from(lasting).unwrap_or(SignedDuration::MAX);

@@ -72,7 +72,10 @@ async fn sqlite_integrity(file: &Path) -> Result<Vec<String>> {
         sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await.map_err(fail)?;
     if let Some(first) = broken.first() {
         let table: String = first.try_get(0).map_err(fail)?;
-        problems.push(format!("{} rows refer to rows that are not there, first in {table}", broken.len()));
+        problems.push(format!(
+            "{} rows refer to rows that are not there, first in {table}",
+            broken.len()
+        ));
     }
     // The connection read only; what its closing says does not matter.
     let _closed = connection.close().await;

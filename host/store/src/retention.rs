@@ -19,11 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::{
-    Result, Store, StoreError,
-    connection::Write,
-    projects::no_project,
-    row::Row,
-    sql::sql,
+    Result, Store, StoreError, connection::Write, projects::no_project, row::Row, sql::sql,
 };
 
 /// Fewest checkpoints a project keeps: a working copy is repaired from the newest and the one before.
@@ -136,9 +132,7 @@ impl Store {
         .bind(PROJECTS);
         let rows = self.all(query).await?;
         rows.iter()
-            .map(|row| {
-                Ok(KeptProject { project: row.parsed("id")?, own: own_rule(row)? })
-            })
+            .map(|row| Ok(KeptProject { project: row.parsed("id")?, own: own_rule(row)? }))
             .collect()
     }
 

@@ -43,8 +43,8 @@ pub enum BackupError {
     DatabaseNotEmpty(String),
     #[error("cannot read or write `{}`", .0.display())]
     Io(PathBuf, #[source] io::Error),
-    #[error("`{}` is not a whole backup: {1}", .0.display())]
-    Damaged(PathBuf, String),
+    #[error("`{}` is not a whole backup: {why}", .file.display())]
+    Damaged { file: PathBuf, why: String },
     #[error("the backup has {what} {found}, this host knows up to {known}; use a newer host")]
     TooNew { what: &'static str, found: i64, known: i64 },
     #[error("{0}; try again when it is over")]

@@ -27,7 +27,9 @@ impl Keeper {
             .checked_sub(self.policy.grace)
             .ok_or_else(|| CleanError::Unknown("the grace period is too long".to_owned()))?;
         let manifests = self.store.kept_manifests(gone).await?;
-        let marked = self.mark(hold, &manifests).await?;
+        let mut marked = self.mark(hold, &manifests).await?;
+        // Hosts that share their blobs keep components among them.
+        marked.extend(self.needed_components(gone).await?);
         let mut after = None;
         loop {
             let page = self
@@ -38,8 +40,9 @@ impl Keeper {
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.digest);
             hold.renew().await?;
-            let orphans =
-                page.iter().filter(|blob| !marked.contains(&blob.digest) && blob.modified < older_than);
+            let orphans = page
+                .iter()
+                .filter(|blob| !marked.contains(&blob.digest) && blob.modified < older_than);
             if hold.dry_run() {
                 for blob in orphans {
                     cleaned.blobs.add(blob.stored_bytes);

@@ -194,9 +194,26 @@ impl Keeper {
             cleaned.problem("the blobs were not cleaned to the end", error);
         }
         hold.renew().await?;
-        let components = self.store.kept_components(&gone).await?;
+        let components = self.needed_components(&gone).await?;
         self.clean_folders(hold, components, &mut cleaned).await?;
         Ok(cleaned)
+    }
+
+    /// Components that a kept run or a living host needs.
+    pub(crate) async fn needed_components(
+        &self,
+        gone: &Gone,
+    ) -> Result<BTreeSet<Digest>, CleanError> {
+        let hosts = self.places.hosts.clone();
+        let living =
+            tokio::task::spawn_blocking(move || folders::generations_of_living_hosts(&hosts));
+        let living = living
+            .await
+            .map_err(|panicked| CleanError::Unknown(panicked.to_string()))?
+            .map_err(|error| CleanError::Folder(self.places.hosts.clone(), error))?;
+        let mut needed = self.store.kept_components(gone).await?;
+        needed.extend(living);
+        Ok(needed)
     }
 
     /// Only what crashes left and nobody can miss.
@@ -266,7 +283,7 @@ impl Keeper {
     async fn clean_folders(
         &self,
         hold: &Hold<'_>,
-        mut components: BTreeSet<Digest>,
+        components: BTreeSet<Digest>,
         cleaned: &mut Cleaned,
     ) -> Result<(), CleanError> {
         let known = self.known(cleaned).await?;
@@ -274,13 +291,7 @@ impl Keeper {
         let mut report = std::mem::take(cleaned);
         let done = tokio::task::spawn_blocking(move || {
             let sweep = folders::Sweep { places: &keeper.places, policy: keeper.policy, dry_run };
-            match folders::generations_of_living_hosts(&keeper.places.hosts) {
-                Ok(living) => {
-                    components.extend(living);
-                    sweep.components(&components, &mut report);
-                }
-                Err(error) => report.problem("the living hosts are not known", error),
-            }
+            sweep.components(&components, &mut report);
             sweep.trees(&known, &mut report);
             sweep.previews(&known, &mut report);
             sweep.compiled(&mut report);

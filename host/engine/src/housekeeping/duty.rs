@@ -16,6 +16,9 @@ const SETTLE: Duration = Duration::from_mins(2);
 /// How often it is asked whether a clean-up is due.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
 
+/// How often a host says that it still needs its components.
+const STAY_YOUNG_EVERY: Duration = Duration::from_mins(30);
+
 /// When a host cleans up by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duty {
@@ -31,21 +34,34 @@ impl Default for Duty {
 
 /// Cleans up whenever it is due, until the engine closes. What is cut off then is done next time.
 pub(crate) async fn work(engine: Arc<Inner>) {
-    let Some(every) = engine.config.duty.every else { return };
-    let looks = async {
-        tokio::time::sleep(SETTLE.min(every)).await;
-        loop {
-            match once(&engine.keeper, every).await {
-                Ok(()) => engine.space.forget().await,
-                Err(CleanError::Busy(why)) => tracing::debug!(why, "the clean-up waits"),
-                Err(error) => tracing::warn!(%error, "the clean-up was not done; will try again"),
-            }
-            tokio::time::sleep(LOOK_EVERY.min(every)).await;
-        }
-    };
     tokio::select! {
         () = engine.closing.cancelled() => {}
-        () = looks => {}
+        () = clean(&engine) => {}
+        () = stay_young(&engine) => {}
+    }
+}
+
+/// Makes the components of this host young again and again. Hosts on other machines that share its
+/// blobs do not see its lock.
+async fn stay_young(engine: &Inner) {
+    loop {
+        tokio::time::sleep(STAY_YOUNG_EVERY).await;
+        if let Err(error) = engine.library.keep_again().await {
+            tracing::warn!(%error, "the components of this host were not kept again");
+        }
+    }
+}
+
+async fn clean(engine: &Inner) {
+    let Some(every) = engine.config.duty.every else { return std::future::pending().await };
+    tokio::time::sleep(SETTLE.min(every)).await;
+    loop {
+        match once(&engine.keeper, every).await {
+            Ok(()) => engine.space.forget().await,
+            Err(CleanError::Busy(why)) => tracing::debug!(why, "the clean-up waits"),
+            Err(error) => tracing::warn!(%error, "the clean-up was not done; will try again"),
+        }
+        tokio::time::sleep(LOOK_EVERY.min(every)).await;
     }
 }
 

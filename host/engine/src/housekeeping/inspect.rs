@@ -34,7 +34,10 @@ pub struct OrphanProcess {
 
 impl Keeper {
     /// Reads every blob that is needed and compares it with its name.
-    pub async fn check_blobs(&self, tell: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<BlobReport, CleanError> {
+    pub async fn check_blobs(
+        &self,
+        tell: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<BlobReport, CleanError> {
         let mut report = BlobReport::default();
         let manifests = self.store.kept_manifests(&Gone::default()).await?;
         let mut needed: HashSet<Digest> = HashSet::new();
@@ -50,7 +53,8 @@ impl Keeper {
             match self.workspaces.verify_blob(*digest).await {
                 Ok(_) => {}
                 Err(
-                    error @ (WorkspaceError::CorruptBlob { .. } | WorkspaceError::MissingBlob { .. }),
+                    error @ (WorkspaceError::CorruptBlob { .. }
+                    | WorkspaceError::MissingBlob { .. }),
                 ) => report.problems.push(error.to_string()),
                 Err(error) => return Err(CleanError::Unknown(error.to_string())),
             }

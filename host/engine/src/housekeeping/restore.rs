@@ -7,7 +7,7 @@ use std::{
 };
 
 use gencode_store::{Incoming, Location, Part, Store, StoreError};
-use gencode_workspace::{Manifest, ManifestDigest, Workspaces};
+use gencode_workspace::{Manifest, ManifestDigest, RemoteConfig, Workspaces};
 use tokio::sync::mpsc;
 
 use super::{
@@ -28,6 +28,8 @@ pub struct Target {
     pub workspaces: PathBuf,
     /// An SQLite file that is not there yet, or an empty PostgreSQL database.
     pub database: Location,
+    /// The blob store that hosts share, if there is one.
+    pub blobs: Option<RemoteConfig>,
 }
 
 /// What was put back.
@@ -43,7 +45,11 @@ pub struct Restored {
 }
 
 /// Reads a backup, checks every entry, and puts it into the target. Nothing is there before all is.
-pub async fn restore(file: &Path, target: &Target, tell: Tell<'_>) -> Result<Restored, BackupError> {
+pub async fn restore(
+    file: &Path,
+    target: &Target,
+    tell: Tell<'_>,
+) -> Result<Restored, BackupError> {
     for folder in [&target.data, &target.workspaces] {
         if !is_empty(folder).map_err(|error| BackupError::Io(folder.clone(), error))? {
             return Err(BackupError::NotEmpty(folder.clone()));
@@ -66,8 +72,8 @@ pub async fn restore(file: &Path, target: &Target, tell: Tell<'_>) -> Result<Res
         server @ Location::Postgres(_) => server.clone(),
     };
     let store = Store::connect(&database).await?;
-    let workspaces =
-        Workspaces::open(&staged(&target.workspaces), &staged(&target.data.join("blobs"))).await?;
+    let (copies, blobs) = (staged(&target.workspaces), staged(&target.data.join("blobs")));
+    let workspaces = Workspaces::open_with(&copies, &blobs, target.blobs.as_ref()).await?;
     let restoring = Restoring { file, store, workspaces, components: aside.0.join("components") };
     let restored = restoring.run(tell).await;
     // Before the file is moved, and before it is judged.
@@ -126,7 +132,7 @@ impl Restoring<'_> {
             return Err(self.refused(imported));
         }
         let copies = self.make_copies(tell).await?;
-        let previews = self.forget_previews().await?;
+        let previews = self.store.forget_previews().await?;
         Ok(Restored { head, contents, copies, previews })
     }
 
@@ -158,7 +164,9 @@ impl Restoring<'_> {
         if found != promised {
             return Err(self.damaged(differences(&found, &promised)));
         }
-        rows.send(Incoming::Whole(promised.tables.clone())).await.map_err(|_| BackupError::CutOff)?;
+        rows.send(Incoming::Whole(promised.tables.clone()))
+            .await
+            .map_err(|_| BackupError::CutOff)?;
         Ok((head, promised))
     }
 
@@ -292,16 +300,8 @@ impl Restoring<'_> {
         }
     }
 
-    async fn forget_previews(&self) -> Result<u64, BackupError> {
-        let previews = self.store.previews().await?;
-        for preview in &previews {
-            self.store.remove_preview(&preview.project).await?;
-        }
-        Ok(previews.len() as u64)
-    }
-
     fn damaged(&self, why: impl Into<String>) -> BackupError {
-        BackupError::Damaged(self.file.to_owned(), why.into())
+        BackupError::Damaged { file: self.file.to_owned(), why: why.into() }
     }
 }
 
