@@ -105,7 +105,7 @@ pub(crate) enum Command {
     /// The file is the same for SQLite and PostgreSQL. Provider keys and the data of running
     /// previews are not in it.
     Backup(Backup),
-    /// Put a backup back into an empty data folder (and an empty database, with DATABASE_URL)
+    /// Put a backup back into an empty data folder (and the empty database of `DATABASE_URL`)
     Restore(Restore),
     /// Examine database, files, leftovers, space, sandbox, toolchains, providers and plugins
     Doctor(Doctor),

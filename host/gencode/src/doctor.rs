@@ -135,8 +135,8 @@ async fn data(folders: &Folders, fix: bool, report: &mut Report) {
                 Policy::default()
             });
             let keeper = Keeper { store, workspaces, places: folders.places(), policy };
-            blobs(&keeper, report).await;
-            leftovers(&keeper, fix, report).await;
+            Box::pin(blobs(&keeper, report)).await;
+            Box::pin(leftovers(&keeper, fix, report)).await;
         }
         Err(error) => report.fail(
             "blobs",
@@ -176,6 +176,17 @@ async fn rows(store: &Store, report: &mut Report) {
         Ok((server, schema)) => {
             report.ok("database", format!("{}: {server}, schema {schema}", store.name()));
         }
+        Err(error) => report.fail("database", chain(&error), advice_for(&error)),
+    }
+    match store.damaged_journals().await {
+        Ok(problems) if problems.is_empty() => {
+            report.ok("database", "the journals are as they were written");
+        }
+        Ok(problems) => report.fail_all(
+            "database",
+            &problems,
+            "that run cannot be continued or replayed: restore a backup, or build again",
+        ),
         Err(error) => report.fail("database", chain(&error), advice_for(&error)),
     }
     match store.broken_rules().await {

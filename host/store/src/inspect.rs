@@ -9,6 +9,9 @@ use crate::{Location, Result, Store, StoreError, open::Engine, sql::sql};
 /// Most problems of one kind that are told.
 const MANY: i64 = 20;
 
+/// Tries of steps whose journals are looked at per page.
+const TRIES: i64 = 500;
+
 /// A rule that rows must keep, and a query for those that do not: `what` is broken `why`.
 const RULES: [&str; 9] = [
     "SELECT steps.run AS what, 'is ' || runs.status || ', its step ' || steps.step || ' is ' || \
@@ -93,6 +96,33 @@ impl Store {
             }
         }
         Ok(problems)
+    }
+
+    /// Entries of journals that are not as they were written, in words. Reads all of them.
+    pub async fn damaged_journals(&self) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        let mut after = (String::new(), String::new(), 0);
+        loop {
+            let query = sql("SELECT DISTINCT run, step, attempt FROM journal \
+                             WHERE (run, step, attempt) > ($1, $2, $3) \
+                             ORDER BY run, step, attempt LIMIT $4")
+            .bind(after.0.clone())
+            .bind(after.1.clone())
+            .bind(after.2)
+            .bind(TRIES);
+            let tries = self.all(query).await?;
+            if tries.is_empty() {
+                return Ok(problems);
+            }
+            for row in &tries {
+                after = (row.text("run")?, row.text("step")?, row.integer("attempt")?);
+                match self.journal_load(row.parsed("run")?, &after.1, row.small("attempt")?).await {
+                    Ok(_) => {}
+                    Err(StoreError::Corrupt { detail, .. }) => problems.push(detail),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
     }
 
     /// `SQLite` or `PostgreSQL`, with its version.

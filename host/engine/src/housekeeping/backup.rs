@@ -95,7 +95,7 @@ impl Keeper {
             }
         };
         let made = tokio::select! {
-            made = self.write_backup(out, tell) => made,
+            made = Box::pin(self.write_backup(out, tell)) => made,
             lost = renewing => Err(lost),
         };
         if let Err(error) = self.store.let_go(&id).await {
@@ -111,7 +111,7 @@ impl Keeper {
         let (entries, queue) = mpsc::channel(QUEUE);
         let packing = tokio::task::spawn_blocking(move || archive::pack(file, queue));
         let mut packer = Packer { entries, tally: Tally::default() };
-        let filled = self.fill(&mut packer, tell).await;
+        let filled = Box::pin(self.fill(&mut packer, tell)).await;
         let Packer { entries, .. } = packer;
         drop(entries);
         let packed = packing.await.map_err(|_| BackupError::CutOff)?;

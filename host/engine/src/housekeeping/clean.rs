@@ -176,7 +176,7 @@ impl Keeper {
     pub async fn clean(&self, how: How) -> Result<Cleaned, CleanError> {
         let hold = Hold { keeper: self, id: format!("cleaning_{}", Ulid::new()), how };
         hold.renew().await?;
-        let cleaned = self.clean_with(&hold).await;
+        let cleaned = Box::pin(self.clean_with(&hold)).await;
         if !how.dry_run
             && let Err(error) = self.store.let_go(&hold.id).await
         {

@@ -184,7 +184,7 @@ impl Sweep<'_> {
     /// Machine code that was not loaded for long. It can be made again.
     pub(crate) fn compiled(&self, report: &mut Cleaned) {
         let (removed, problems) = self.take_from(&self.places.compiled, |name, path| {
-            name.ends_with(".cwasm") && is_old(path, self.policy.unused)
+            name.strip_suffix(".cwasm").is_some() && is_old(path, self.policy.unused)
         });
         report.compiled_components = removed;
         note(report, "machine code was not removed", problems);

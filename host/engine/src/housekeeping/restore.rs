@@ -75,7 +75,7 @@ pub async fn restore(
     let (copies, blobs) = (staged(&target.workspaces), staged(&target.data.join("blobs")));
     let workspaces = Workspaces::open_with(&copies, &blobs, target.blobs.as_ref()).await?;
     let restoring = Restoring { file, store, workspaces, components: aside.0.join("components") };
-    let restored = restoring.run(tell).await;
+    let restored = Box::pin(restoring.run(tell)).await;
     // Before the file is moved, and before it is judged.
     restoring.store.close().await;
     let restored = restored?;
@@ -197,7 +197,7 @@ impl Restoring<'_> {
         let parts: Vec<&str> = name.split('/').collect();
         match parts.as_slice() {
             ["tables", table, _] => {
-                let count = content.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let count = content.split(|byte| *byte == b'\n').skip(1).count() as u64;
                 let part = Part { table: (*table).to_owned(), rows: count, lines: content };
                 tell(Progress::Table { name: part.table.clone(), rows: count });
                 rows.send(Incoming::Part(part)).await.map_err(|_| BackupError::CutOff)

@@ -38,6 +38,10 @@ fn prune(keep_days: u32, keep_checkpoints: u32) -> Prune {
 impl Fixture {
     /// A finished run with a journal, a paid call and six checkpoints, as if it were years ago.
     async fn long_ago(&self) {
+        Box::pin(self.made_long_ago()).await;
+    }
+
+    async fn made_long_ago(&self) {
         let claimed = self.claimed().await;
         self.store.begin_step(&claimed.lease, "analysis", |_| vec![]).await.unwrap();
         let base = entry("analysis", 1, "@base", None);
@@ -310,7 +314,10 @@ async fn rows_that_break_the_rules_are_named(fixture: Fixture) {
     assert_eq!(fixture.store.broken_rules().await.unwrap(), Vec::<String>::new(), "a beginning");
     fixture.raw("UPDATE projects SET last_seq = last_seq + 1").await.unwrap();
     fixture.raw(format!("DELETE FROM checkpoints WHERE id = '{}'", cid(3))).await.unwrap();
+    assert_eq!(fixture.store.damaged_journals().await.unwrap(), Vec::<String>::new());
     fixture.raw("UPDATE journal SET attempt = 5").await.unwrap();
+    let damaged = fixture.store.damaged_journals().await.unwrap().join(" ");
+    assert!(damaged.contains("is not as it was written"), "{damaged}");
     fixture.raw("UPDATE runs SET finished_at = NULL").await.unwrap();
     let broken = fixture.store.broken_rules().await.unwrap().join("\n");
     for word in ["lost its newest events", "comes after", "more tries", "did not end"] {
