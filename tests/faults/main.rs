@@ -19,6 +19,7 @@ mod guests;
 #[expect(dead_code, reason = "shared with the other tests of the binary")]
 mod host;
 #[path = "../it/postgres.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod postgres;
 
 mod books;

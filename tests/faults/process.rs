@@ -129,17 +129,6 @@ impl Host {
         ended.unwrap_or_else(|_| panic!("the host does not end: {}", self.log())).unwrap()
     }
 
-    /// Whether it has been killed.
-    pub(crate) fn is_dead(&mut self) -> bool {
-        match self.child.try_wait().unwrap() {
-            None => false,
-            Some(ended) => {
-                assert_eq!(ended.signal(), Some(9), "{ended}: {}", self.log());
-                true
-            }
-        }
-    }
-
     /// Ends it the way a power cut does.
     pub(crate) async fn kill(mut self) {
         self.signal(Signal::SIGKILL);

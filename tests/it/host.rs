@@ -120,6 +120,9 @@ impl Data {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if let Some(database) = &self.database {
+            command.env("DATABASE_URL", database);
+        }
         command
     }
 

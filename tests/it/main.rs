@@ -24,8 +24,10 @@ mod host;
 mod housekeeping;
 mod main_job;
 mod plugins;
+#[expect(dead_code, reason = "shared with other tests")]
 mod postgres;
 #[path = "../faults/provider.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod provider;
 mod replay;
 mod tidy;

@@ -51,7 +51,8 @@ async fn a_finished_run_is_replayed_byte_for_byte_and_a_changed_plugin_is_found(
     let (run, project) =
         (summary["run_id"].as_str().unwrap(), summary["project_id"].as_str().unwrap());
     let rows = data.count(ROWS).await;
-    let files = files_of(&data.path().join("workspaces"));
+    let folder = data.path().join("workspaces").join(project);
+    let files = files_of(&folder);
 
     // While a host is serving the same data.
     let server = data.serve().await;
@@ -71,7 +72,7 @@ async fn a_finished_run_is_replayed_byte_for_byte_and_a_changed_plugin_is_found(
     assert_eq!(status, 200);
     server.kill().await;
     assert_eq!(data.count(ROWS).await, rows, "a replay writes nothing");
-    assert!(files == files_of(&data.path().join("workspaces")), "a replay touches no file");
+    assert!(files == files_of(&folder), "a replay touches no file");
 
     // One letter of one prompt: the model would have been asked something else.
     let marcus =

@@ -28,7 +28,10 @@ pub(crate) async fn sweep(engine: &Inner) {
         let Some((_, process)) = name.split_once(".partial-") else { continue };
         let lives = Path::new("/proc").join(process);
         if process.parse::<u32>().is_ok() && !tokio::fs::try_exists(lives).await.unwrap_or(true) {
-            report(&name, tokio::fs::remove_file(engine.config.places.components.join(&name)).await);
+            report(
+                &name,
+                tokio::fs::remove_file(engine.config.places.components.join(&name)).await,
+            );
         }
     }
 }

@@ -12,8 +12,8 @@ mod new;
 mod plugin;
 mod preview;
 mod progress;
-mod runs;
 mod replay;
+mod runs;
 mod serve;
 
 use std::{io::Write as _, process::ExitCode};

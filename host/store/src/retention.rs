@@ -60,8 +60,8 @@ pub struct Prune {
     pub retention: Retention,
     /// What was the newest checkpoint so short a while ago stays.
     pub grace: Duration,
-    /// Runs whose checkpoints stay, besides those of runs that are not final.
-    pub protected: BTreeSet<RunId>,
+    /// Runs whose result is shown: their last checkpoints stay.
+    pub shown: BTreeSet<RunId>,
     /// Only says what would go.
     pub dry_run: bool,
 }
@@ -139,10 +139,9 @@ impl Store {
     /// Takes away what the rule does not keep of a project, in one transaction.
     pub async fn prune(&self, prune: &Prune) -> Result<Pruned> {
         let mut write = self.write(crash_around!("store.prune")).await?;
-        let days = SignedDuration::from_hours(i64::from(prune.retention.keep_days) * 24);
-        let before = write.now.checked_sub(days).unwrap_or(Timestamp::MIN);
+        let before = days_before(write.now, prune.retention.keep_days);
         let mut pruned = Pruned::default();
-        write.prune_checkpoints(prune, before, &mut pruned).await?;
+        write.prune_checkpoints(prune, &mut pruned).await?;
         write.prune_journal(&prune.project, before, &mut pruned).await?;
         write.prune_events(&prune.project, before, &mut pruned).await?;
         if !prune.dry_run && pruned != Pruned::default() {
@@ -242,35 +241,37 @@ fn own_rule(row: &Row) -> Result<Option<Retention>> {
 /// Which of a project's checkpoints, newest first, may go.
 fn beyond(
     checkpoints: &[Candidate],
-    retention: Retention,
-    before: Timestamp,
-    settled: Timestamp,
-    protected: &BTreeSet<RunId>,
-) -> Vec<usize> {
-    let newest = retention.keep_checkpoints.max(MIN_CHECKPOINTS) as usize;
-    // Each with the one that came after it.
-    checkpoints
-        .iter()
-        .enumerate()
-        .skip(1)
-        .zip(checkpoints)
-        .filter(|((index, candidate), next)| {
-            *index >= newest
-                && candidate.created_at < before
-                && next.created_at < settled
-                && !candidate.run.is_some_and(|run| protected.contains(&run))
-        })
-        .map(|((index, _), _)| index)
-        .collect()
+    prune: &Prune,
+    now: Timestamp,
+    unfinished: &BTreeSet<RunId>,
+) -> BTreeSet<usize> {
+    let newest = prune.retention.keep_checkpoints.max(MIN_CHECKPOINTS) as usize;
+    let before = days_before(now, prune.retention.keep_days);
+    let grace = SignedDuration::try_from(prune.grace).unwrap_or(SignedDuration::MAX);
+    let settled = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
+    let mut shown = prune.shown.clone();
+    let mut going = BTreeSet::new();
+    let mut next: Option<Timestamp> = None;
+    for (index, checkpoint) in checkpoints.iter().enumerate() {
+        // The first one of a run that is met is its last.
+        let needed =
+            checkpoint.run.is_some_and(|run| unfinished.contains(&run) | shown.remove(&run));
+        let was_newest_lately = next.is_none_or(|next| next >= settled);
+        if index >= newest && checkpoint.created_at < before && !was_newest_lately && !needed {
+            going.insert(index);
+        }
+        next = Some(checkpoint.created_at);
+    }
+    going
+}
+
+fn days_before(now: Timestamp, days: u32) -> Timestamp {
+    let days = SignedDuration::from_hours(i64::from(days) * 24);
+    now.checked_sub(days).unwrap_or(Timestamp::MIN)
 }
 
 impl Write {
-    async fn prune_checkpoints(
-        &mut self,
-        prune: &Prune,
-        before: Timestamp,
-        pruned: &mut Pruned,
-    ) -> Result<()> {
+    async fn prune_checkpoints(&mut self, prune: &Prune, pruned: &mut Pruned) -> Result<()> {
         let project = prune.project.to_string();
         let rows = self
             .all(
@@ -290,18 +291,13 @@ impl Write {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut protected = prune.protected.clone();
+        let mut unfinished = BTreeSet::new();
         let active = sql("SELECT id FROM runs WHERE project = $1 \
                           AND status IN ('queued', 'running', 'paused')");
         for row in self.all(active.bind(project.clone())).await? {
-            protected.insert(row.parsed("id")?);
+            unfinished.insert(row.parsed("id")?);
         }
-        let grace = SignedDuration::try_from(prune.grace).unwrap_or(SignedDuration::MAX);
-        let settled = self.now.checked_sub(grace).unwrap_or(Timestamp::MIN);
-        let going: BTreeSet<usize> =
-            beyond(&checkpoints, prune.retention, before, settled, &protected)
-                .into_iter()
-                .collect();
+        let going = beyond(&checkpoints, prune, self.now, &unfinished);
         // Oldest first, so that the parent of the one that stays is known when it comes.
         let mut parent: Option<String> = None;
         let mut relink = false;

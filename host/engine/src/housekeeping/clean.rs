@@ -247,7 +247,7 @@ impl Keeper {
     async fn prune_all(
         &self,
         hold: &Hold<'_>,
-        protected: &BTreeSet<RunId>,
+        shown: &BTreeSet<RunId>,
         cleaned: &mut Cleaned,
     ) -> Result<Gone, CleanError> {
         let mut all = Gone::default();
@@ -263,7 +263,7 @@ impl Keeper {
                         project: kept.project,
                         retention: kept.own.unwrap_or(self.policy.retention),
                         grace: self.policy.grace,
-                        protected: protected.clone(),
+                        shown: shown.clone(),
                         dry_run: hold.dry_run(),
                     })
                     .await?;

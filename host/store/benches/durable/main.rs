@@ -12,6 +12,7 @@
 
 mod ours;
 #[path = "../../../../tests/it/postgres.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod postgres;
 mod raw;
 

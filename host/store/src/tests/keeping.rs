@@ -30,7 +30,7 @@ fn prune(keep_days: u32, keep_checkpoints: u32) -> Prune {
         project: pid("shop"),
         retention: Retention { keep_days, keep_checkpoints },
         grace: HOUR,
-        protected: BTreeSet::new(),
+        shown: BTreeSet::new(),
         dry_run: false,
     }
 }
@@ -100,6 +100,24 @@ async fn retention_takes_what_is_old_and_leaves_the_newest(fixture: Fixture) {
     // What was the newest a moment ago stays, whatever the rule says: someone may build on it.
     assert_eq!(fixture.store.prune(&prune(0, 0)).await.unwrap().gone.checkpoints.len(), 2);
     assert_eq!(fixture.ids().await, [cid(8), cid(7), cid(6)]);
+    // So does the last one of a run whose result is shown, but none before it.
+    fixture
+        .raw("UPDATE checkpoints SET created_at = '2020-01-01T00:00:00.000000+00:00'")
+        .await
+        .unwrap();
+    let shown = Prune { shown: [rid(1)].into(), ..prune(0, 2) };
+    for (others, left) in
+        [((7, 8), [cid(8), cid(7), cid(6)].to_vec()), ((6, 8), [cid(8), cid(7)].to_vec())]
+    {
+        fixture.raw(format!("UPDATE checkpoints SET run = '{}'", rid(1))).await.unwrap();
+        let (one, two) = (cid(others.0), cid(others.1));
+        fixture
+            .raw(format!("UPDATE checkpoints SET run = NULL WHERE id IN ('{one}', '{two}')"))
+            .await
+            .unwrap();
+        fixture.store.prune(&shown).await.unwrap();
+        assert_eq!(fixture.ids().await, left);
+    }
 }
 
 async fn what_an_unfinished_run_needs_stays(fixture: Fixture) {

@@ -2,6 +2,7 @@
 //! store does runs on both (`on_both!`).
 
 #[path = "../../../../tests/it/postgres.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod postgres;
 
 /// Names tests that take a [`Fixture`]; each runs once on every kind of database.
