@@ -86,7 +86,15 @@ async fn flip_under_a_run(backend: Backend, place: Place) {
     assert!(!log.contains("panicked"), "{what}: {log}");
     assert_eq!(state, "failed", "{what}: the damage was not noticed: {log}");
     let events = reasons(&world, &id).await;
-    let names_it = ["damaged", "corrupt", "checksum", "missing", "not what", "does not match"];
+    let names_it = [
+        "not as it was written",
+        "damaged",
+        "corrupt",
+        "checksum",
+        "missing",
+        "not what",
+        "does not match",
+    ];
     assert!(
         names_it.iter().any(|word| events.to_lowercase().contains(word)),
         "{what}: the user is not told what is wrong: {events}"

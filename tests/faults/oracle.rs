@@ -188,8 +188,7 @@ async fn nothing_left_over(world: &World) {
         let staging = data.join(place).join(".staging");
         let places: Vec<String> =
             names(&staging).into_iter().filter(|name| name.parse::<u64>().is_ok()).collect();
-        // The host that ended last leaves its own, empty.
-        assert!(places.len() <= 1, "{place}: places of dead hosts: {places:?}");
+        // Hosts that ended leave their own, empty; the next ones use them again.
         for one in places {
             assert_eq!(names(&staging.join(&one)), Vec::<String>::new(), "{place}: half-written");
         }

@@ -23,7 +23,7 @@ fn the_binary_lists_every_point() {
 }
 
 #[test]
-fn every_listed_point_is_in_the_source_once() {
+fn every_listed_point_is_in_the_source() {
     let mut files = Vec::new();
     for part in std::fs::read_dir(repo().join("host")).unwrap() {
         sources(&part.unwrap().path().join("src"), &mut files);
@@ -40,7 +40,6 @@ fn every_listed_point_is_in_the_source_once() {
     let found: BTreeSet<&str> = used.iter().map(String::as_str).collect();
     let unused: Vec<_> = listed.difference(&found).collect();
     assert!(unused.is_empty(), "listed, and nowhere in the source: {unused:?}");
-    assert_eq!(found.len(), used.len(), "a name is used at two places: {used:?}");
 }
 
 #[test]

@@ -24,7 +24,10 @@ use gencode_core::{
     pipeline::{Pipeline, Step},
     run::{Run, StepStatus},
 };
-use gencode_engine::{Engine, EngineConfig, NewProject, Parts, Pipelines, Start};
+use gencode_engine::{
+    Engine, EngineConfig, NewProject, Parts, Pipelines, Start,
+    housekeeping::{Duty, MinFree, Places, Policy, SpaceConfig},
+};
 use gencode_llm::{Gateway, GatewayConfig};
 use gencode_runtime::{Runtime, RuntimeConfig};
 use gencode_sandbox::{Backend, Sandbox, SandboxConfig};
@@ -141,16 +144,21 @@ async fn open(dir: &Path, store: &Store, pipeline: &Pipeline, max_runs: usize) -
     };
     let config = EngineConfig {
         plugins,
-        components: dir.join("components"),
-        trees: dir.join("trees"),
-        previews: dir.join("previews"),
-        hosts: dir.join("hosts"),
+        places: Places::below(dir, &dir.join("workspaces")),
         max_usd: 1.into(),
         lease_ms: 15_000,
         max_runs,
         take_all: true,
         attended: false,
         start_previews: false,
+        space: SpaceConfig {
+            folders: vec![dir.to_owned()],
+            min_free: MinFree::default(),
+            data: dir.to_owned(),
+            max_data: None,
+        },
+        policy: Policy::default(),
+        duty: Duty { every: None },
     };
     Engine::open(parts, config).await.unwrap()
 }

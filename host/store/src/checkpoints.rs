@@ -156,7 +156,7 @@ impl Store {
         let query = sql("SELECT * FROM checkpoints WHERE project = $1 ORDER BY n DESC LIMIT $2")
             .bind(project.to_string())
             .bind(i64::from(limit));
-        self.all(query).await?.iter().map(|row| checkpoint_of(row)).collect()
+        self.all(query).await?.iter().map(checkpoint_of).collect()
     }
 
     /// Checkpoints of a project, newest first; at most `limit` (and at most 500). `before` is
@@ -178,7 +178,7 @@ impl Store {
         rows.truncate(limit as usize);
         let last = rows.last().filter(|_| more).map(|row| row.natural("n"));
         Ok(CheckpointPage {
-            checkpoints: rows.iter().map(|row| checkpoint_of(row)).collect::<Result<_>>()?,
+            checkpoints: rows.iter().map(checkpoint_of).collect::<Result<_>>()?,
             next: last.transpose()?,
         })
     }

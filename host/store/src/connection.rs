@@ -71,6 +71,11 @@ impl Store {
         around: Around,
         query: Sql,
     ) -> Result<(Write, Vec<Row>)> {
+        // Every write contains this future: on the heap, it does not make all of them large.
+        Box::pin(self.begin(around, query)).await
+    }
+
+    async fn begin(&self, around: Around, query: Sql) -> Result<(Write, Vec<Row>)> {
         crash::pass(around.before);
         let (tx, clock) = match &self.inner.engine {
             Engine::Sqlite { writer, .. } => (Tx::Sqlite(writer.begin().await?), SQLITE_NOW),
@@ -92,14 +97,13 @@ impl Store {
             around,
         };
         let rows = write.all(query.with_now(clock)).await?;
-        match rows.first() {
-            Some(row) => write.now = row.instant("now")?,
+        if let Some(row) = rows.first() {
+            write.now = row.instant("now")?;
+        } else {
             // Whoever finds nothing may still want to write.
-            None => {
-                let row = write.optional(sql("SELECT 1 AS one").with_now(clock)).await?;
-                let row = row.ok_or_else(|| self.damaged("it does not know the time"))?;
-                write.now = row.instant("now")?;
-            }
+            let row = write.optional(sql("SELECT 1 AS one").with_now(clock)).await?;
+            let row = row.ok_or_else(|| self.damaged("it does not know the time"))?;
+            write.now = row.instant("now")?;
         }
         Ok((write, rows))
     }

@@ -35,7 +35,7 @@ impl Store {
     pub async fn documents(&self, run: RunId) -> Result<Vec<Document>> {
         let query = sql("SELECT * FROM documents WHERE run = $1 ORDER BY name");
         let rows = self.all(query.bind(run.to_string())).await?;
-        rows.iter().map(|row| document_of(row)).collect()
+        rows.iter().map(document_of).collect()
     }
 
     /// The newest document of each name over all runs of a project, by name.
@@ -48,7 +48,7 @@ impl Store {
                            WHERE run.project = $1) AS aged \
                          WHERE age = 1 ORDER BY name");
         let rows = self.all(query.bind(project.to_string())).await?;
-        rows.iter().map(|row| document_of(row)).collect()
+        rows.iter().map(document_of).collect()
     }
 }
 

@@ -159,7 +159,7 @@ impl Write {
     /// Adds a project; `false` when its id is taken.
     pub(crate) async fn insert_project(&mut self, project: &Project) -> Result<bool> {
         let origin = project.forked_from.as_ref();
-        let origin = origin.map(|origin| to_json(origin)).transpose()?;
+        let origin = origin.map(to_json).transpose()?;
         let query = sql("INSERT INTO projects (id, name, description, provider, model, status, \
                          created_at, modified_at, forked_from) \
                          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING")

@@ -92,7 +92,7 @@ impl Store {
             .bind(project.to_string())
             .bind(to_integer(after))
             .bind(i64::from(limit.min(PAGE)));
-        self.all(query).await?.iter().map(|row| row_of(row)).collect()
+        self.all(query).await?.iter().map(row_of).collect()
     }
 
     /// Calls of a run, in the order they were booked.

@@ -29,7 +29,7 @@ pub enum Location {
 /// A PostgreSQL database and how to reach it. Its debug form has no password.
 #[derive(Clone)]
 pub struct Server {
-    pub(crate) options: PgConnectOptions,
+    pub(crate) options: Box<PgConnectOptions>,
 }
 
 impl fmt::Debug for Location {
@@ -80,7 +80,7 @@ impl FromStr for Location {
         let text = text.trim();
         for scheme in ["postgres://", "postgresql://"] {
             if let Some(rest) = text.strip_prefix(scheme) {
-                return Ok(Self::Postgres(Server { options: postgres(rest)? }));
+                return Ok(Self::Postgres(Server { options: Box::new(postgres(rest)?) }));
             }
         }
         let path = ["sqlite://", "sqlite:", "file://"]
@@ -213,15 +213,12 @@ fn decoded(text: &str) -> String {
             (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
             _ => None,
         };
-        match (code, tail) {
-            (Some((high, low)), [_, _, after @ ..]) => {
-                bytes.push(high * 16 + low);
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        if let (Some((high, low)), [_, _, after @ ..]) = (code, tail) {
+            bytes.push(high * 16 + low);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
@@ -237,7 +234,7 @@ mod tests {
 
     fn options(text: &str) -> PgConnectOptions {
         match text.parse() {
-            Ok(Location::Postgres(server)) => server.options,
+            Ok(Location::Postgres(server)) => *server.options,
             other => panic!("{text}: {other:?}"),
         }
     }

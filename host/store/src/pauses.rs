@@ -94,7 +94,7 @@ impl Store {
     /// Answers the open question of a paused run: `reply` becomes the journal's reply of the call
     /// that asked, and the run can be claimed again.
     pub async fn answer_run(&self, id: RunId, reply: Value, events: Vec<EventBody>) -> Result<Run> {
-        self.answer_run_once(id, reply, events, None).await
+        Box::pin(self.answer_run_once(id, reply, events, None)).await
     }
 
     /// [`Store::answer_run`] for a request that may be repeated, whose outcome is the run.

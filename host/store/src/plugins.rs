@@ -63,6 +63,6 @@ impl Store {
     /// All known components, by id, oldest first.
     pub async fn plugins(&self) -> Result<Vec<PluginRecord>> {
         let rows = self.all(sql("SELECT * FROM plugins ORDER BY id, added_at, digest")).await?;
-        rows.iter().map(|row| plugin_of(row)).collect()
+        rows.iter().map(plugin_of).collect()
     }
 }

@@ -56,6 +56,6 @@ impl Store {
     /// All previews, by project.
     pub async fn previews(&self) -> Result<Vec<PreviewRecord>> {
         let rows = self.all(sql("SELECT * FROM previews ORDER BY project")).await?;
-        rows.iter().map(|row| preview_of(row)).collect()
+        rows.iter().map(preview_of).collect()
     }
 }

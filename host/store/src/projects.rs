@@ -84,7 +84,7 @@ impl Store {
             .await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
-        let projects = rows.iter().map(|row| project_of(row)).collect::<Result<Vec<_>>>()?;
+        let projects = rows.iter().map(project_of).collect::<Result<Vec<_>>>()?;
         let next = projects
             .last()
             .filter(|_| more)

@@ -127,7 +127,7 @@ impl Store {
         let query = sql("SELECT * FROM runs WHERE project = $1 \
                          ORDER BY created_at DESC, id DESC LIMIT $2");
         let rows = self.all(query.bind(project.to_string()).bind(i64::from(limit))).await?;
-        rows.iter().map(|row| run_of(row)).collect()
+        rows.iter().map(run_of).collect()
     }
 
     /// All runs that are not final, oldest first.
@@ -135,7 +135,7 @@ impl Store {
         let query = sql("SELECT * FROM runs WHERE status IN ('queued', 'running', 'paused') \
                          ORDER BY created_at, id");
         let rows = self.all(query).await?;
-        rows.iter().map(|row| run_of(row)).collect()
+        rows.iter().map(run_of).collect()
     }
 
     /// Stops a run that is not final. Its owner, if any, loses it with its next write.
@@ -269,7 +269,7 @@ impl Write {
         let now = self.now_text();
         self.execute(
             sql("UPDATE runs SET status = $2, reason = $3, finished_at = $4, epoch = epoch + 1, \
-                 host = NULL, lease_until = NULL, resume_at = NULL WHERE id = $1 AND status = $5")
+                 lease_until = NULL, resume_at = NULL WHERE id = $1 AND status = $5")
             .bind(run.id.to_string())
             .bind(to.as_str())
             .bind(reason.to_owned())

@@ -30,7 +30,7 @@ impl Store {
     /// The steps of a run, in pipeline order.
     pub async fn steps(&self, run: RunId) -> Result<Vec<StepRecord>> {
         let rows = self.all(sql(STEPS).bind(run.to_string())).await?;
-        rows.iter().map(|row| step_of(row)).collect()
+        rows.iter().map(step_of).collect()
     }
 
     /// Begins a step and returns the number of this try, from 1.
@@ -95,6 +95,6 @@ impl Write {
 
     pub(crate) async fn steps(&mut self, run: RunId) -> Result<Vec<StepRecord>> {
         let rows = self.all(sql(STEPS).bind(run.to_string())).await?;
-        rows.iter().map(|row| step_of(row)).collect()
+        rows.iter().map(step_of).collect()
     }
 }

@@ -84,7 +84,7 @@ async fn measure(location: &Location) -> bool {
     println!(
         "{kind:11} projects: {few:7.0} µs a page among 100, {lots:7.0} µs among 100,000, ratio {ratio:.2} (at most {LIST})"
     );
-    fine & (ratio <= LIST)
+    fine && ratio <= LIST
 }
 
 /// The best rates of all rounds, per second.

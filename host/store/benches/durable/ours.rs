@@ -30,6 +30,7 @@ fn project(id: &str) -> Project {
         status: ProjectStatus::Created,
         created_at: now,
         modified_at: now,
+        forked_from: None,
     }
 }
 
@@ -120,8 +121,8 @@ fn done(step: &str) -> StepCommit {
 /// Microseconds for a page of projects among 100 and among 100,000.
 pub(crate) async fn lists(store: &Store) -> (f64, f64) {
     let mut have = 0;
-    let mut times = Vec::new();
-    for want in [100, 100_000] {
+    let mut times = [0.0; 2];
+    for (time, want) in times.iter_mut().zip([100, 100_000]) {
         let mut adding = JoinSet::new();
         for n in have..want {
             let store = store.clone();
@@ -139,7 +140,7 @@ pub(crate) async fn lists(store: &Store) -> (f64, f64) {
             assert_eq!(page.projects.len(), 50);
             best = best.min(start.elapsed().as_secs_f64() * 1e6);
         }
-        times.push(best);
+        *time = best;
     }
-    (times[0], times[1])
+    times.into()
 }

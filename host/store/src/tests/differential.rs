@@ -367,6 +367,7 @@ async fn perform(
                 Err(StartError::AlreadyRunning(run)) => {
                     Answer::AlreadyRunning(number_of(run.id, *started))
                 }
+                Err(StartError::Full { .. }) => Answer::Other("full".to_owned()),
                 Err(StartError::Store(error)) => error.into(),
             }
         }
