@@ -12,14 +12,12 @@ pub(crate) enum Books {
 
 impl Books {
     pub(crate) async fn open(data: &Data) -> Self {
-        match &data.database {
-            Some(address) => Self::Postgres(PgConnection::connect(address).await.unwrap()),
-            None => {
-                let file = data.path().join("gencode.db");
-                let address = format!("sqlite://{}", file.display());
-                Self::Sqlite(SqliteConnection::connect(&address).await.unwrap())
-            }
+        if let Some(address) = &data.database {
+            return Self::Postgres(PgConnection::connect(address).await.unwrap());
         }
+        let file = data.path().join("gencode.db");
+        let address = format!("sqlite://{}", file.display());
+        Self::Sqlite(SqliteConnection::connect(&address).await.unwrap())
     }
 
     /// Rows of a query whose columns are all text.

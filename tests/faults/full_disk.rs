@@ -27,6 +27,7 @@ const MOMENTS: [&str; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "T4 was not run to its end yet (issue 3)"]
 async fn runs_wait_while_the_disk_is_full_and_go_on_without_a_restart() {
     let _turn = world::turn().await;
     let undisturbed = {

@@ -25,6 +25,7 @@ use crate::{
 };
 
 /// What a booted host turned out to be.
+#[expect(clippy::large_enum_variant, reason = "a handful of them in a test")]
 pub(crate) enum Boot {
     Up(Host),
     /// It was killed before it served, as it was armed to.
@@ -92,7 +93,7 @@ impl Host {
         }
         let log = host.log();
         let (_, rest) = log.split_once("gencode serves ").unwrap();
-        host.url = rest.split(' ').next().unwrap().to_owned();
+        rest.split(' ').next().unwrap().clone_into(&mut host.url);
         Boot::Up(host)
     }
 

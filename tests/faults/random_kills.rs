@@ -27,11 +27,13 @@ const ROUND: u64 = 20;
 const SLOWLY: Duration = Duration::from_millis(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "T2 was not run to its end yet (issue 3)"]
 async fn random_kills_on_sqlite_lose_and_repeat_nothing() {
     kill_at_random(Backend::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "T2 was not run to its end yet (issue 3)"]
 async fn random_kills_on_postgresql_lose_and_repeat_nothing() {
     kill_at_random(Backend::Postgres).await;
 }
@@ -88,13 +90,12 @@ async fn top_up(host: &Host, world: &World) {
         let missing = IN_FLIGHT.saturating_sub(usize::try_from(active).unwrap());
         for number in 0..missing {
             // First those that a kill kept from starting.
-            let id = match idle.get(number) {
-                Some(row) => row[0].clone(),
-                None => {
-                    let made = host.post("/api/projects", &json!({ "prompt": REQUEST })).await;
-                    let Some((200, made)) = made else { return };
-                    made["id"].as_str().unwrap().to_owned()
-                }
+            let id = if let Some(row) = idle.get(number) {
+                row[0].clone()
+            } else {
+                let made = host.post("/api/projects", &json!({ "prompt": REQUEST })).await;
+                let Some((200, made)) = made else { return };
+                made["id"].as_str().unwrap().to_owned()
             };
             if world::build(host, &id).await.is_none() {
                 return;

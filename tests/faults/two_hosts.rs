@@ -24,6 +24,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const SLOWLY: Duration = Duration::from_millis(80);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "T6 was not run to its end yet (issue 3)"]
 async fn an_owner_that_wakes_up_after_its_lease_writes_nothing() {
     let _turn = world::turn().await;
     let undisturbed = undisturbed().await;
@@ -51,6 +52,7 @@ async fn an_owner_that_wakes_up_after_its_lease_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "T6 was not run to its end yet (issue 3)"]
 async fn an_owner_that_wakes_up_when_all_is_done_changes_no_row() {
     let _turn = world::turn().await;
     // Before each kind of write of an owner.
@@ -84,6 +86,7 @@ async fn an_owner_that_wakes_up_when_all_is_done_changes_no_row() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "T6 was not run to its end yet (issue 3)"]
 async fn hosts_share_the_work_and_show_each_others_runs() {
     const HOSTS: usize = 3;
     const RUNS: usize = 9;

@@ -145,7 +145,7 @@ async fn a_stop_cancels_the_work_first_and_the_run_can_be_continued() {
         data.count("SELECT count(*) FROM steps WHERE status = 'completed'").await > 0
     })
     .await;
-    gate.hold(Duration::from_secs(3600));
+    gate.hold(Duration::from_hours(1));
     let seen = gate.visits().len();
     until("a call hangs", async || gate.visits().len() > seen).await;
     let start = Instant::now();
@@ -175,7 +175,7 @@ async fn a_stop_cancels_the_work_first_and_the_run_can_be_continued() {
 #[tokio::test]
 async fn a_reset_frees_a_project_whose_host_hangs() {
     let (data, gate) = world().await;
-    gate.hold(Duration::from_secs(3600));
+    gate.hold(Duration::from_hours(1));
     let hung = data.serve().await;
     let project = hung.start(REQUEST).await;
     until("a call hangs", async || !gate.visits().is_empty()).await;
@@ -229,7 +229,7 @@ async fn a_provider_that_asks_to_wait_is_waited_for_over_a_restart() {
 #[tokio::test]
 async fn a_person_need_not_wait_for_the_provider() {
     let (data, gate) = world().await;
-    gate.refuse(1, Duration::from_secs(3600));
+    gate.refuse(1, Duration::from_hours(1));
     let server = data.serve().await;
     let project = server.start(REQUEST).await;
     let run = id_of(&server.run_of(&project).await);
@@ -245,7 +245,7 @@ async fn a_call_that_a_crash_cut_off_is_made_again_under_its_key() {
     let server = data.serve().await;
     let project = server.start(REQUEST).await;
     until("some calls are done", async || gate.visits().len() >= 3).await;
-    gate.hold(Duration::from_secs(3600));
+    gate.hold(Duration::from_hours(1));
     let seen = gate.visits().len();
     until("a call hangs", async || gate.visits().len() > seen).await;
     let run = id_of(&server.run_of(&project).await);
@@ -311,7 +311,7 @@ async fn a_request_with_a_key_is_done_once() {
 #[tokio::test]
 async fn a_full_queue_says_so_and_loses_nobody() {
     let (data, gate) = world().await;
-    gate.hold(Duration::from_secs(3600));
+    gate.hold(Duration::from_hours(1));
     let server = data.serve_with(&["--max-runs", "1", "--max-queued", "1"]).await;
     server.start(REQUEST).await;
     until("it is taken up", async || {
@@ -404,7 +404,7 @@ async fn a_dead_hosts_run_goes_on_within_its_lease_and_a_zombie_lets_go() {
     assert_eq!(booked, i64::try_from(sales.len()).unwrap(), "the zombie booked nothing");
 
     // A killed host on this machine: its runs are known to be free at once.
-    gate.hold(Duration::from_secs(3600));
+    gate.hold(Duration::from_hours(1));
     let project = second.start("a shop with orders and products").await;
     let run = id_of(&second.run_of(&project).await);
     let seen = gate.visits().len();

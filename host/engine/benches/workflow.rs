@@ -127,7 +127,7 @@ async fn open(dir: &Path, store: &Store, pipeline: &Pipeline, max_runs: usize) -
     let sandbox = SandboxConfig {
         cache_dir: dir.join("dependencies"),
         runtime_dir: dir.join("sockets"),
-        helper: helper.into_iter().map(OsString::from).collect(),
+        helper: helper.into_iter().collect(),
         backend: Backend::None,
         pass_env: Vec::new(),
         browser: None,
@@ -148,6 +148,7 @@ async fn open(dir: &Path, store: &Store, pipeline: &Pipeline, max_runs: usize) -
         max_usd: 1.into(),
         lease_ms: 15_000,
         max_runs,
+        max_queued: 1_000,
         take_all: true,
         attended: false,
         start_previews: false,

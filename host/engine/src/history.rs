@@ -4,7 +4,7 @@ mod compare;
 mod git;
 mod repository;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use gencode_core::{
     digest::Digest,
@@ -365,9 +365,8 @@ impl History {
         after: Digest,
     ) -> Option<ChangeCounts> {
         for state in [before, Before::State(after)] {
-            if !known.contains_key(&state) {
-                let manifest = self.kept_manifest(state).await;
-                known.insert(state, manifest);
+            if let Entry::Vacant(unknown) = known.entry(state) {
+                unknown.insert(self.kept_manifest(state).await);
             }
         }
         let old = known.get(&before)?.as_ref()?;

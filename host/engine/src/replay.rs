@@ -180,12 +180,11 @@ async fn plugins(
         }
         given.insert(id, plugin);
     }
-    let others = match &wanted.folder {
-        Some(folder) => library::load_folder(&parts.runtime, folder, None).await?,
-        None => {
-            let own = pinned.iter().filter(|(id, _)| !given.contains_key(*id));
-            library::load_kept(&parts.runtime, &parts.kept(), own).await?
-        }
+    let others = if let Some(folder) = &wanted.folder {
+        library::load_folder(&parts.runtime, folder, None).await?
+    } else {
+        let own = pinned.iter().filter(|(id, _)| !given.contains_key(*id));
+        library::load_kept(&parts.runtime, &parts.kept(), own).await?
     };
     for plugin in others {
         given.entry(plugin.manifest.id.clone()).or_insert(plugin);

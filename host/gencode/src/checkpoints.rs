@@ -168,16 +168,13 @@ async fn do_command(global: &Global, command: Checkpoints) -> anyhow::Result<Exi
                 Some(id) => id,
                 None => newest(&history, &project).await?,
             };
-            match file {
-                Some(path) => {
-                    let content = history.read_file(&project, checkpoint, &path).await?;
-                    output.print(&json!({ "path": path, "content": content }), || content.clone())
-                }
-                None => {
-                    let shown = history.show(&project, checkpoint).await?;
-                    output.print(&shown, || show_text(&shown))
-                }
+            if let Some(path) = file {
+                let content = history.read_file(&project, checkpoint, &path).await?;
+                return output
+                    .print(&json!({ "path": path, "content": content }), || content.clone());
             }
+            let shown = history.show(&project, checkpoint).await?;
+            output.print(&shown, || show_text(&shown))
         }
         Checkpoints::Diff { project, from, to, output } => {
             let diff = history.diff(&project, from, to).await?;

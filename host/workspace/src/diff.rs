@@ -150,9 +150,8 @@ fn compare(
             ChangeTag::Equal => {}
         }
     }
-    let name = |side: &str, there: bool| match there {
-        true => format!("{side}/{}", diff.file.path),
-        false => "/dev/null".to_owned(),
+    let name = |side: &str, there: bool| {
+        if there { format!("{side}/{}", diff.file.path) } else { "/dev/null".to_owned() }
     };
     let shown = lines
         .unified_diff()

@@ -7,7 +7,7 @@ async fn state(workspaces: &Workspaces, files: &[(&str, &[u8])]) -> Manifest {
     let seed = files.iter().map(|(name, content)| SeedFile {
         path: path(name),
         content: content.to_vec(),
-        executable: name.ends_with(".sh"),
+        executable: name.strip_suffix(".sh").is_some(),
     });
     let id = pid(&format!("p{}", files.len()));
     let saved = workspaces.scaffold(&id, seed.collect()).await.unwrap();
