@@ -11,7 +11,6 @@
 mod guests;
 
 use std::{
-    ffi::OsString,
     path::Path,
     process::ExitCode,
     sync::Arc,

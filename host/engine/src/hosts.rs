@@ -192,6 +192,9 @@ async fn resume_stored(engine: &Arc<Inner>) -> Result<(), EngineError> {
     if runs.is_empty() {
         return Ok(());
     }
+    if engine.space.check().await.is_err() {
+        return Ok(());
+    }
     let probe = engine.config.places.hosts.join(format!("space-{}", engine.host));
     let written = tokio::fs::write(&probe, vec![0x5a; PROBE_BYTES]).await;
     let removed = tokio::fs::remove_file(&probe).await;
