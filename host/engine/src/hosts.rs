@@ -42,8 +42,12 @@ pub(crate) struct HostLock {
 }
 
 impl HostLock {
+    fn path(folder: &Path, host: HostId) -> PathBuf {
+        folder.join(format!("{host}.lock"))
+    }
+
     pub(crate) fn take(folder: &Path, host: HostId) -> std::io::Result<Self> {
-        let path = folder.join(format!("{host}.lock"));
+        let path = Self::path(folder, host);
         loop {
             let file = File::create(&path)?;
             file.try_lock().map_err(std::io::Error::from)?;
@@ -79,6 +83,26 @@ impl HostLock {
             }
         }
         Ok(dead)
+    }
+}
+
+/// Takes the file of this host's lock away, unless a run could not be given back: whoever finds the
+/// lock free takes such a run over at once.
+pub(crate) async fn leave(engine: &Inner) {
+    match engine.store.owned(&engine.host).await {
+        Ok(runs) if runs.is_empty() => {}
+        Ok(runs) => {
+            tracing::warn!(runs = runs.len(), "runs are left to the next host of this machine");
+            return;
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the lock stays: nobody knows whether runs are left");
+            return;
+        }
+    }
+    let lock = HostLock::path(&engine.config.places.hosts, engine.host);
+    if let Err(error) = tokio::fs::remove_file(&lock).await {
+        tracing::debug!(%error, "the lock of this host stays");
     }
 }
 

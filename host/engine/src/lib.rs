@@ -212,6 +212,7 @@ impl Engine {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.previews.shutdown().await;
+        hosts::leave(&self.0).await;
     }
 }
 
