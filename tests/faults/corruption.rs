@@ -27,7 +27,6 @@ enum Place {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T12 was not run to its end yet (issue 3)"]
 async fn flipped_bits_are_named_and_cost_one_project_at_most() {
     let _turn = world::turn().await;
     for backend in [Backend::Sqlite, Backend::Postgres] {

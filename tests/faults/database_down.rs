@@ -33,7 +33,6 @@ const MOMENTS: [(&str, &str); 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T5 does not hold yet (issue 3)"]
 async fn runs_wait_for_a_database_that_is_away_and_then_go_on() {
     let _turn = world::turn().await;
     let server = server().await;
@@ -56,7 +55,6 @@ async fn runs_wait_for_a_database_that_is_away_and_then_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T5 does not hold yet (issue 3)"]
 async fn a_host_that_idles_without_its_database_says_so_and_takes_up_work_afterwards() {
     let _turn = world::turn().await;
     let server = server().await;
@@ -90,7 +88,6 @@ async fn a_host_that_idles_without_its_database_says_so_and_takes_up_work_afterw
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T5 does not hold yet (issue 3)"]
 async fn a_recovery_that_loses_its_database_is_done_when_that_is_back() {
     let _turn = world::turn().await;
     let server = server().await;

@@ -27,13 +27,11 @@ const ROUND: u64 = 20;
 const SLOWLY: Duration = Duration::from_millis(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T2 was not run to its end yet (issue 3)"]
 async fn random_kills_on_sqlite_lose_and_repeat_nothing() {
     kill_at_random(Backend::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T2 was not run to its end yet (issue 3)"]
 async fn random_kills_on_postgresql_lose_and_repeat_nothing() {
     kill_at_random(Backend::Postgres).await;
 }

@@ -28,9 +28,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Settings of every connection. A host that is stopped in the middle of a write must not keep its
-/// locks: whoever takes over its runs would wait for them.
+/// locks: whoever takes over its runs, at most two seconds after the lease, would wait for them.
 const SETTINGS: [(&str, &str); 3] = [
-    ("idle_in_transaction_session_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "1500ms"),
     ("lock_timeout", "10s"),
     ("statement_timeout", "30s"),
 ];
