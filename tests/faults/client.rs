@@ -112,7 +112,11 @@ impl<'a> Client<'a> {
                 return;
             }
             let log = || self.host.as_ref().map(Host::log).unwrap_or_default();
-            assert_ne!(status, "failed", "{}", log());
+            if status == "failed" {
+                let mut books = crate::books::Books::open(&self.world.data).await;
+                let why = books.rows("SELECT project, reason FROM runs WHERE reason <> ''").await;
+                panic!("{why:?}: {}", log());
+            }
             assert!(Instant::now() < deadline, "still {status}: {}", log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -103,7 +103,8 @@ pub(crate) async fn build(host: &Host, id: &str) -> Option<(u16, serde_json::Val
 
 /// State of a project, if the host answers.
 pub(crate) async fn status(host: &Host, id: &str) -> Option<String> {
-    let (_, project) = host.get(&format!("/api/projects/{id}")).await?;
+    let (code, project) = host.get(&format!("/api/projects/{id}")).await?;
+    assert_eq!(code, 200, "{project}: {}", host.log());
     project["status"].as_str().map(str::to_owned)
 }
 

@@ -81,17 +81,20 @@ fn row_of(row: &Row) -> Result<LedgerRow> {
 
 impl Store {
     /// Calls of a project in the order they were booked, after position `after` (0 for the first
-    /// page); at most `limit` (and at most 1,000).
+    /// page); at most `limit` (and at most 1,000). Without those of a deleted project of the same
+    /// name, which stay in the ledger.
     pub async fn ledger(
         &self,
         project: &ProjectId,
         after: u64,
         limit: u32,
     ) -> Result<Vec<LedgerRow>> {
-        let query = sql("SELECT * FROM ledger WHERE project = $1 AND n > $2 ORDER BY n LIMIT $3")
-            .bind(project.to_string())
-            .bind(to_integer(after))
-            .bind(i64::from(limit.min(PAGE)));
+        let query = sql("SELECT * FROM ledger WHERE project = $1 AND n > $2 \
+                         AND EXISTS (SELECT 1 FROM runs WHERE id = ledger.run) \
+                         ORDER BY n LIMIT $3")
+        .bind(project.to_string())
+        .bind(to_integer(after))
+        .bind(i64::from(limit.min(PAGE)));
         self.all(query).await?.iter().map(row_of).collect()
     }
 

@@ -92,7 +92,8 @@ impl Store {
         Ok(ProjectPage { projects, next })
     }
 
-    /// Deletes the project with its history. Refused while it has a run that is not final.
+    /// Deletes the project with its history. What it cost stays in the ledger. Refused while it has a
+    /// run that is not final.
     pub async fn delete_project(&self, id: &ProjectId) -> Result<()> {
         let mut write = self.write(crash_around!("store.project.delete")).await?;
         // All runs, not only the active ones, and before the project: that is the order of all locks.

@@ -42,9 +42,12 @@ async fn a_project_with_an_unfinished_run_is_not_deleted(fixture: Fixture) {
     let gone = fixture.store.delete_project(&pid("shop")).await.unwrap_err();
     assert!(matches!(gone, StoreError::NotFound { .. }));
     assert!(fixture.store.events_after(&pid("shop"), 0, 9).await.unwrap().is_empty());
-    assert!(fixture.store.ledger_of_run(rid(1)).await.unwrap().is_empty());
+    let paid = fixture.store.ledger_of_run(rid(1)).await.unwrap();
+    assert_eq!(paid.len(), 1, "what was paid stays known");
     fixture.store.create_project(&project("shop", 1)).await.unwrap();
     assert_eq!(fixture.store.last_seq(&pid("shop")).await.unwrap(), 0);
+    let of_the_new_one = fixture.store.ledger(&pid("shop"), 0, 10).await.unwrap();
+    assert!(of_the_new_one.is_empty(), "a new project of the same name has paid nothing");
 }
 
 async fn memory_is_private_and_bounded(fixture: Fixture) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{contract, frontend, normal::normalise, papers, plan::App, repair};
+use super::{
+    contract, documents::ProjectFile, frontend, normal::normalise, papers, plan::App, repair,
+};
 use crate::offline::{OfflineError, model::Intent};
 
 /// What has to be written and what has to go.
@@ -29,10 +31,27 @@ pub(super) fn application(intent: &Intent) -> Result<BTreeMap<String, String>, O
     Ok(files)
 }
 
-/// The difference between two applications.
-pub(super) fn between(old: &Intent, new: &Intent) -> Result<Change, OfflineError> {
+/// The difference between two applications, for a project that has these files. What a written test
+/// stands on comes along where it is missing: a step that could not run its tests wrote none.
+pub(super) fn between(
+    old: &Intent,
+    new: &Intent,
+    present: &[ProjectFile],
+) -> Result<Change, OfflineError> {
     let (old, new) = (application(old)?, application(new)?);
-    let removed = old.keys().filter(|path| !new.contains_key(*path)).cloned().collect();
-    let files = new.into_iter().filter(|(path, content)| old.get(path) != Some(content)).collect();
+    let is_present = |path: &str| present.iter().any(|file| file.path == path);
+    let removed =
+        old.keys().filter(|path| !new.contains_key(*path) && is_present(path)).cloned().collect();
+    let files = new
+        .into_iter()
+        .filter(|(path, content)| {
+            old.get(path) != Some(content) || (is_support(path) && !is_present(path))
+        })
+        .collect();
     Ok(Change { files, removed })
+}
+
+/// Whether tests import the file.
+fn is_support(path: &str) -> bool {
+    path.starts_with("frontend/src/test/") || path == "backend/tests/conftest.py"
 }

@@ -192,7 +192,7 @@ fn refinement(documents: &Documents<'_>) -> Result<String, OfflineError> {
         thinking.push_str("Nothing changes.");
         return Ok(Answer::new(&thinking).json("intent", &old)?.finish());
     }
-    let change = change::between(&old, &new)?;
+    let change = change::between(&old, &new, &documents.files()?)?;
     let contract = contract::contract(&App::new(&new), &new);
     let answer = Answer::new(&thinking)
         .files(change.files)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{change::application, normal::normalise};
+use super::{change::application, documents::ProjectFile, normal::normalise};
 use crate::offline::{
     OfflineError, answer,
     model::{Entity, Field, FieldKind, Intent, Relation, RelationKind, Route},
@@ -382,13 +382,25 @@ fn a_change_touches_what_it_has_to() {
     new.entities[2].fields.push(field("color", FieldKind::String, false));
     new.entities.remove(0);
     new.relations.remove(0);
-    let change = super::change::between(&old, &new).unwrap();
+    let mut present: Vec<ProjectFile> = application(&old)
+        .unwrap()
+        .into_iter()
+        .map(|(path, content)| ProjectFile { path, content })
+        .collect();
+    let change = super::change::between(&old, &new, &present).unwrap();
     let written: BTreeSet<&str> = change.files.iter().map(|(path, _)| path.as_str()).collect();
+    assert!(!written.contains("frontend/src/test/renderAt.tsx"), "it is there and does not change");
     assert!(written.contains("backend/app/models.py"));
     assert!(written.contains("frontend/src/pages/tags/TagFormPage.tsx"));
     assert!(!written.contains("frontend/src/design/theme.css"));
     assert!(change.removed.contains(&"backend/app/routers/projects.py".to_owned()));
     assert!(change.removed.iter().all(|path| !written.contains(path.as_str())));
+    // Without Node the step that writes tests was skipped.
+    present.retain(|file| !file.path.contains(".test.") && !file.path.contains("/test/"));
+    let change = super::change::between(&old, &new, &present).unwrap();
+    let written: BTreeSet<&str> = change.files.iter().map(|(path, _)| path.as_str()).collect();
+    assert!(written.contains("frontend/src/test/renderAt.tsx"), "the tests import it");
+    assert!(!change.removed.contains(&"frontend/src/pages/projects/projects.test.tsx".to_owned()));
 }
 
 prop_compose! {
