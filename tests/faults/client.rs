@@ -1,11 +1,11 @@
 //! A client that goes on through any number of deaths of its host, as a person at a browser does:
 //! what it does not know the outcome of, it looks up before it asks again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, os::unix::process::ExitStatusExt as _, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{process::Command, time::Instant};
 
 use crate::{
     host::RUN,
@@ -26,6 +26,8 @@ pub(crate) struct Client<'a> {
     /// Still to come; every host until then is armed with it.
     fault: Option<Fault>,
     trace: bool,
+    /// What the hosts to come are told besides.
+    pub(crate) env: Vec<(&'static str, String)>,
     /// How often each point was passed, where traced.
     pub(crate) passed: BTreeMap<String, u32>,
     /// Hosts that the fault killed.
@@ -34,7 +36,8 @@ pub(crate) struct Client<'a> {
 
 impl<'a> Client<'a> {
     pub(crate) fn new(world: &'a World, fault: Option<Fault>) -> Self {
-        Self { world, host: None, fault, trace: false, passed: BTreeMap::new(), deaths: 0 }
+        let (host, env, passed) = (None, Vec::new(), BTreeMap::new());
+        Self { world, host, fault, trace: false, env, passed, deaths: 0 }
     }
 
     /// A client whose hosts tell which points they pass.
@@ -42,23 +45,47 @@ impl<'a> Client<'a> {
         Self { trace: true, ..Self::new(world, None) }
     }
 
+    /// Whether a host of this client lives, as far as it knows.
+    pub(crate) fn serves(&self) -> bool {
+        self.host.is_some()
+    }
+
     /// The living host; boots one where there is none.
     pub(crate) async fn host(&mut self) -> &Host {
         while self.host.is_none() {
-            let armed = self.fault.map(|fault| format!("{}:{}", fault.point, fault.hit));
-            let mut env: Vec<(&str, &str)> = Vec::new();
-            if let Some(armed) = &armed {
-                env.push(("GENCODE_CRASH_AT", armed));
-            }
-            if self.trace {
-                env.push(("GENCODE_TRACE_POINTS", "1"));
-            }
+            let arms = self.arms();
+            let env: Vec<(&str, &str)> =
+                arms.iter().chain(&self.env).map(|(name, value)| (*name, value.as_str())).collect();
             match self.world.boot_with(&env).await {
                 Boot::Up(host) => self.host = Some(host),
                 Boot::Killed(log) => self.mourn(&log),
             }
         }
         self.host.as_ref().unwrap()
+    }
+
+    /// What makes a process of ours meet the fault, or tell what it passes.
+    fn arms(&self) -> Vec<(&'static str, String)> {
+        let fault = self.fault.map(|fault| format!("{}:{}", fault.point, fault.hit));
+        let fault = fault.map(|fault| ("GENCODE_CRASH_AT", fault));
+        fault.into_iter().chain(self.trace.then(|| ("GENCODE_TRACE_POINTS", "1".into()))).collect()
+    }
+
+    /// Runs a command of the binary while no host serves; again, if the fault killed it. `make` is
+    /// asked anew for each time.
+    pub(crate) async fn run(&mut self, make: impl AsyncFn(&World) -> Command) {
+        assert!(self.host.is_none(), "both would meet the fault");
+        loop {
+            let mut command = make(self.world).await;
+            let done = command.envs(self.arms()).output().await.unwrap();
+            let log = String::from_utf8_lossy(&done.stderr).into_owned();
+            self.note(&log);
+            if done.status.signal() != Some(9) {
+                assert!(done.status.success(), "{command:?}: {log}");
+                return;
+            }
+            self.mourn(&log);
+        }
     }
 
     /// The fault has happened; the hosts to come are whole.
@@ -170,6 +197,63 @@ impl<'a> Client<'a> {
             })
             .await;
         assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Posts with a key until a host answers, which must be with 200.
+    pub(crate) async fn once(&mut self, path: &str, key: &str, body: Value) -> Value {
+        let (status, answer) = self.ask(async |host| host.post_once(path, key, &body).await).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+
+    /// Id of the newest run of a project.
+    pub(crate) async fn newest_run(&mut self, id: &str) -> String {
+        let path = format!("/api/v1/projects/{id}/runs");
+        let (status, answer) = self.ask(async |host| host.get(&path).await).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["runs"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes the oldest checkpoint the newest once more; doing it again changes nothing.
+    pub(crate) async fn restore_first(&mut self, id: &str) {
+        let base = format!("/api/projects/{id}/checkpoints");
+        let list = format!("{base}?limit=100");
+        let (_, page) = self.ask(async |host| host.get(&list).await).await;
+        let oldest = page["checkpoints"].as_array().unwrap().last().unwrap()["id"].clone();
+        let path = format!("{base}/{}/restore", oldest.as_str().unwrap());
+        let (status, answer) = self.ask(async |host| host.post(&path, &json!({})).await).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Forks a project from a step on, unless that is done.
+    pub(crate) async fn fork(&mut self, id: &str, step: &str, name: &str) {
+        let path = format!("/api/projects/{id}/fork");
+        let body = json!({ "step": step, "name": name });
+        self.ask(async |host| {
+            let (known, _) = host.get(&format!("/api/projects/{name}")).await?;
+            if known == 200 {
+                return Some(());
+            }
+            let (status, answer) = host.post(&path, &body).await?;
+            assert_eq!((status, answer["project"]["id"].as_str()), (200, Some(name)), "{answer}");
+            Some(())
+        })
+        .await;
+    }
+
+    /// Waits until a run waits for space.
+    pub(crate) async fn until_short(&mut self) {
+        let deadline = Instant::now() + RUN;
+        let waiting = "SELECT CAST(count(*) AS TEXT) FROM runs WHERE waits_for = 'storage'";
+        loop {
+            self.ask(async |host| host.get("/healthz").await).await;
+            let mut books = crate::books::Books::open(&self.world.data).await;
+            if books.number(waiting).await > 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no run waits for space");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until a run is paused.

@@ -24,6 +24,9 @@ use crate::{
     orphans,
 };
 
+/// How long the last words of a host that has ended may take to arrive.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What a booted host turned out to be.
 #[expect(clippy::large_enum_variant, reason = "a handful of them in a test")]
 pub(crate) enum Boot {
@@ -120,14 +123,18 @@ impl Host {
 
     /// Waits for its death, which must be by `SIGKILL`.
     pub(crate) async fn died(&mut self) {
-        let ended = timeout(SOON, self.child.wait()).await.expect("the host ends").unwrap();
+        let ended = self.ended().await;
         assert_eq!(ended.signal(), Some(9), "{ended}: {}", self.log());
     }
 
     /// Waits until it has ended, in whatever way.
     pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
         let ended = timeout(SOON, self.child.wait()).await;
-        ended.unwrap_or_else(|_| panic!("the host does not end: {}", self.log())).unwrap()
+        let ended = ended.unwrap_or_else(|_| panic!("the host does not end: {}", self.log()));
+        // All it said is heard. What it left behind may hold the pipe open for a while.
+        let heard = async { while self.lines.changed().await.is_ok() {} };
+        let _heard = timeout(LAST_WORDS, heard).await;
+        ended.unwrap()
     }
 
     /// Ends it the way a power cut does.
@@ -139,9 +146,8 @@ impl Host {
     /// Ends it in an orderly way.
     pub(crate) async fn end(mut self) -> String {
         self.signal(Signal::SIGTERM);
-        let ended = timeout(SOON, self.child.wait()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("the host does not end: {}", self.log()));
-        assert!(ended.as_ref().unwrap().success(), "{ended:?}: {}", self.log());
+        let ended = self.ended().await;
+        assert!(ended.success(), "{ended:?}: {}", self.log());
         self.log()
     }
 
@@ -156,6 +162,17 @@ impl Host {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
         answer(with_json(self.client.post(format!("{}{path}", self.url)), body)).await
+    }
+
+    /// A post that may be repeated: it is done once for its key.
+    pub(crate) async fn post_once(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
+        let request = self.client.post(format!("{}{path}", self.url));
+        answer(with_json(request.header("idempotency-key", key), body)).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Option<(u16, Value)> {

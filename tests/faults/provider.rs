@@ -24,6 +24,9 @@ use tokio::task::JoinSet;
 /// The model that the fake sells.
 pub(crate) const MODEL: &str = "generator-1";
 
+/// How long those wait whom it cannot serve: the least that a run is given back for.
+pub(crate) const LATER: Duration = Duration::from_secs(5);
+
 /// Its price list, for `GENCODE_PRICES`. Not zero, so that a wrong sum is seen.
 pub(crate) const PRICES: &str = "[[price]]\nprovider = \"openai-compatible\"\n\
      models = [\"generator-1\"]\ninput = \"0.01\"\noutput = \"0.02\"\n";
@@ -44,6 +47,8 @@ pub(crate) struct Sale {
 struct Shared {
     sales: Mutex<BTreeMap<String, (Sale, Value)>>,
     delay_ms: AtomicU64,
+    /// How many of the next requests are told to come back later.
+    refuse: AtomicU64,
 }
 
 /// A running provider. It ends when it is dropped.
@@ -74,6 +79,11 @@ impl Provider {
         self.shared.delay_ms.store(millis, Ordering::Relaxed);
     }
 
+    /// The next so many requests are told to come back after [`LATER`].
+    pub(crate) fn refuse(&self, count: u64) {
+        self.shared.refuse.store(count, Ordering::Relaxed);
+    }
+
     /// Everything sold so far, by idempotency key (by the content of the request where a request
     /// had no key).
     pub(crate) fn sales(&self) -> BTreeMap<String, Sale> {
@@ -91,6 +101,13 @@ async fn complete(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
+    let refused = shared
+        .refuse
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+    if refused.is_ok() {
+        let wait = [("retry-after", LATER.as_secs().to_string())];
+        return (StatusCode::TOO_MANY_REQUESTS, wait, "slow down").into_response();
+    }
     let delay = shared.delay_ms.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(delay)).await;
     let named = headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());

@@ -22,6 +22,7 @@ use crate::{
     base::{self, BASE, Base, BaseError},
     clock::ExternalTime,
     hands::Hand,
+    housekeeping::Shortage,
     library::PluginSet,
     patience::{Waits, any_cause, may_pass, wants_space},
     pure::fatal,
@@ -319,6 +320,8 @@ pub(crate) enum StepFailure {
     Began(#[from] BaseError),
     #[error("a stored value cannot be read")]
     Stored(#[from] serde_json::Error),
+    #[error("there is no room for another step")]
+    NoRoom(#[from] Shortage),
     #[error("the host failed during a plugin call")]
     Call(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -340,6 +343,7 @@ impl StepFailure {
             Self::Store(error) | Self::Began(BaseError::Store(error)) => wants_space(error),
             Self::Files(error) => wants_space(error),
             Self::Call(source) => wants_space(source.as_ref()),
+            Self::NoRoom(_) => true,
             Self::Began(_) | Self::Stored(_) => false,
         }
     }
@@ -350,7 +354,7 @@ impl StepFailure {
             Self::Call(source) => {
                 any_cause(source.as_ref(), |error| error.downcast_ref().is_some_and(&fits))
             }
-            Self::Files(_) | Self::Began(_) | Self::Stored(_) => false,
+            Self::Files(_) | Self::Began(_) | Self::NoRoom(_) | Self::Stored(_) => false,
         }
     }
 }

@@ -142,14 +142,19 @@ impl Driver {
             .filter(|(_, status)| **status == StepStatus::Running)
             .map(|(step, _)| step.clone())
             .collect();
+        let mut shortage = self.engine.space.check().await.err();
         for step in interrupted {
-            if !self.hand.is_resting() {
+            if !self.hand.is_resting() && shortage.is_none() {
                 self.start(running, &step);
             }
         }
         let mut suspended = None;
         loop {
-            if !self.hand.is_resting() {
+            // What has begun is done to its end: less is lost, and it may well fit.
+            if shortage.is_none() {
+                shortage = self.engine.space.check().await.err();
+            }
+            if !self.hand.is_resting() && shortage.is_none() {
                 self.start_ready(running).await?;
             }
             let Some(joined) = running.join_next().await else { break };
@@ -171,7 +176,12 @@ impl Driver {
         }
         let open = |step: &Step| !self.status.get(&step.id).is_some_and(|status| status.is_final());
         if self.pipeline.steps.iter().any(open) {
-            return self.pause(suspended).await;
+            return match shortage {
+                Some(shortage) if suspended.is_none() && !self.hand.is_resting() => {
+                    Err(shortage.into())
+                }
+                _ => self.pause(suspended).await,
+            };
         }
         self.finish().await
     }

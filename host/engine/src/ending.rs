@@ -16,7 +16,7 @@ pub(crate) async fn broken(engine: &Arc<Inner>, lease: &Lease, run: &Run, failur
         // Someone else has it: not a failure.
         tracing::info!(run = %run.id, "the run has another owner now");
     } else if failure.wants_space() {
-        wait_for_space(engine, lease).await;
+        wait_for_space(engine, lease, &failure).await;
     } else if failure.may_pass() {
         again_later(engine, lease, &failure).await;
     } else {
@@ -25,9 +25,9 @@ pub(crate) async fn broken(engine: &Arc<Inner>, lease: &Lease, run: &Run, failur
 }
 
 /// The storage is full: the run waits until there is space, and says so.
-async fn wait_for_space(engine: &Inner, lease: &Lease) {
+async fn wait_for_space(engine: &Inner, lease: &Lease, failure: &StepFailure) {
     let reason = "no space is left; the run goes on by itself when there is some".to_owned();
-    tracing::warn!(run = %lease.run, "{reason}");
+    tracing::warn!(run = %lease.run, error = %chain(failure), "{reason}");
     let pause = Pause {
         reason: reason.clone(),
         waits_for_storage: true,

@@ -14,6 +14,7 @@ use gencode_core::{crash_point, event::EventBody, id::HostId, run::Generation};
 use gencode_store::{Claim, StoreError};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
+use ulid::Ulid;
 
 use crate::{EngineError, Inner, driver::Driver, hands::Hands, leftovers};
 
@@ -83,6 +84,29 @@ impl HostLock {
             }
         }
         Ok(dead)
+    }
+}
+
+/// A piece of work that is known to be over when its process has ended: others see it as a host that
+/// has no runs.
+pub(crate) struct Presence {
+    pub(crate) id: HostId,
+    _lock: HostLock,
+    file: PathBuf,
+}
+
+impl Presence {
+    pub(crate) fn take(folder: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let id = HostId::from_ulid(Ulid::new());
+        Ok(Self { id, _lock: HostLock::take(folder, id)?, file: HostLock::path(folder, id) })
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        // A file that stays has no lock: the next look at dead hosts takes it away.
+        let _removed = std::fs::remove_file(&self.file);
     }
 }
 

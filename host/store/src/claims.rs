@@ -134,12 +134,14 @@ impl Store {
         write.commit().await
     }
 
-    /// Takes every run away from a host that is known to be dead. Returns how many.
+    /// Takes every run and every hold away from a host that is known to be dead. Returns how many
+    /// runs.
     pub async fn expire_host(&self, host: &HostId) -> Result<u64> {
         let mut write = self.write(crash_around!("store.host.expire")).await?;
         let query = sql("UPDATE runs SET lease_until = NULL, epoch = epoch + 1 \
                          WHERE host = $1 AND status = 'running' AND lease_until IS NOT NULL");
         let count = write.execute(query.bind(host.to_string())).await?;
+        write.later(sql("DELETE FROM holds WHERE id = $1").bind(host.to_string()));
         write.commit().await?;
         Ok(count)
     }

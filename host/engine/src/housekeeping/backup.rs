@@ -17,10 +17,9 @@ use gencode_store::{Gone, HoldKind, Part, StoreError};
 use gencode_workspace::{ManifestDigest, WorkspaceError};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use ulid::Ulid;
 
 use super::{
-    Keeper,
+    CleanError, Cleaned, Keeper,
     archive::{self, Contents, Entry, FORMAT, HEAD, Head, MANIFEST, QUEUE, Tally},
     files,
 };
@@ -53,6 +52,8 @@ pub enum BackupError {
     Store(StoreError),
     #[error(transparent)]
     Files(#[from] WorkspaceError),
+    #[error(transparent)]
+    Clean(CleanError),
     #[error("a part of the work was cut off")]
     CutOff,
 }
@@ -62,6 +63,16 @@ impl From<StoreError> for BackupError {
         match error {
             StoreError::Conflict(why) => Self::Busy(why),
             other => Self::Store(other),
+        }
+    }
+}
+
+impl From<CleanError> for BackupError {
+    fn from(error: CleanError) -> Self {
+        match error {
+            CleanError::Busy(why) => Self::Busy(why),
+            CleanError::Store(error) => Self::Store(error),
+            other => Self::Clean(other),
         }
     }
 }
@@ -84,12 +95,14 @@ impl Keeper {
         if out.try_exists().map_err(|error| BackupError::Io(out.to_owned(), error))? {
             return Err(BackupError::Exists(out.to_owned()));
         }
-        let id = format!("backup_{}", Ulid::new());
-        self.store.hold_for(&id, HoldKind::Backup, HOLD).await?;
+        let present = self.present().await?;
+        // A clean-up that was killed keeps nobody away.
+        self.clean_locks(false, &mut Cleaned::default()).await?;
+        self.store.hold_for(present.id, HoldKind::Backup, HOLD).await?;
         let renewing = async {
             loop {
                 tokio::time::sleep(RENEW).await;
-                if let Err(error) = self.store.hold_for(&id, HoldKind::Backup, HOLD).await {
+                if let Err(error) = self.store.hold_for(present.id, HoldKind::Backup, HOLD).await {
                     return BackupError::from(error);
                 }
             }
@@ -98,7 +111,7 @@ impl Keeper {
             made = Box::pin(self.write_backup(out, tell)) => made,
             lost = renewing => Err(lost),
         };
-        if let Err(error) = self.store.let_go(&id).await {
+        if let Err(error) = self.store.let_go(present.id).await {
             tracing::debug!(%error, "the hold ends by itself");
         }
         made
@@ -247,8 +260,9 @@ impl Partial {
         let name = out.file_name().ok_or_else(|| {
             BackupError::Io(out.to_owned(), io::Error::other("it does not name a file"))
         })?;
-        let name = format!(".{}.partial-{}", name.to_string_lossy(), std::process::id());
-        Ok(Self(out.with_file_name(name)))
+        let prefix = format!(".{}.partial-", name.to_string_lossy());
+        remove_of_the_dead(out, &prefix);
+        Ok(Self(out.with_file_name(format!("{prefix}{}", std::process::id()))))
     }
 
     /// Puts it where it belongs, durably.
@@ -264,5 +278,19 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // Best effort: what stays is hidden and named so that one sees what it is.
         let _removed = files::remove(&self.0);
+    }
+}
+
+/// Removes what earlier processes were making beside `out` when they were killed.
+fn remove_of_the_dead(out: &Path, prefix: &str) {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(prefix)?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
+            // Best effort, as above.
+            let _removed = files::remove(&entry.path());
+        }
     }
 }

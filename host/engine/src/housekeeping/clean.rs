@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use gencode_core::{
     digest::Digest,
-    id::{ProjectId, RunId},
+    id::{HostId, ProjectId, RunId},
 };
 use gencode_store::{Gone, HoldKind, Prune, Retention, Store, StoreError};
 use gencode_workspace::Workspaces;
 use serde::Serialize;
-use ulid::Ulid;
 
 use super::{Places, folders};
+use crate::hosts::{HostLock, Presence};
 
 /// How long a clean-up that does not renew its hold keeps others away.
 const HOLD: Duration = Duration::from_mins(5);
@@ -146,7 +146,7 @@ pub struct Keeper {
 /// The right to take things away, renewed while the work goes on.
 pub(crate) struct Hold<'k> {
     keeper: &'k Keeper,
-    id: String,
+    id: HostId,
     how: How,
 }
 
@@ -154,7 +154,7 @@ impl Hold<'_> {
     /// Between two pieces of work: still alone?
     pub(crate) async fn renew(&self) -> Result<(), CleanError> {
         if !self.how.dry_run {
-            self.keeper.store.hold_for(&self.id, HoldKind::Cleaning, HOLD).await?;
+            self.keeper.store.hold_for(self.id, HoldKind::Cleaning, HOLD).await?;
         }
         self.breathe().await;
         Ok(())
@@ -174,19 +174,35 @@ impl Hold<'_> {
 impl Keeper {
     /// Cleans everything. A part that fails is named in the answer and the others are done.
     pub async fn clean(&self, how: How) -> Result<Cleaned, CleanError> {
-        let hold = Hold { keeper: self, id: format!("cleaning_{}", Ulid::new()), how };
+        let present = self.present().await?;
+        let mut dead = Cleaned { dry_run: how.dry_run, ..Cleaned::default() };
+        // A clean-up or a backup that was killed keeps nobody away.
+        self.clean_locks(how.dry_run, &mut dead).await?;
+        let hold = Hold { keeper: self, id: present.id, how };
         hold.renew().await?;
-        let cleaned = Box::pin(self.clean_with(&hold)).await;
+        let cleaned = Box::pin(self.clean_with(&hold, dead)).await;
         if !how.dry_run
-            && let Err(error) = self.store.let_go(&hold.id).await
+            && let Err(error) = self.store.let_go(hold.id).await
         {
             tracing::debug!(%error, "the hold ends by itself");
         }
         cleaned
     }
 
-    async fn clean_with(&self, hold: &Hold<'_>) -> Result<Cleaned, CleanError> {
-        let mut cleaned = Cleaned { dry_run: hold.dry_run(), ..Cleaned::default() };
+    /// Makes a piece of work known, until it is dropped.
+    pub(crate) async fn present(&self) -> Result<Presence, CleanError> {
+        let hosts = self.places.hosts.clone();
+        tokio::task::spawn_blocking(move || Presence::take(&hosts))
+            .await
+            .map_err(|panicked| CleanError::Unknown(panicked.to_string()))?
+            .map_err(|error| CleanError::Folder(self.places.hosts.clone(), error))
+    }
+
+    async fn clean_with(
+        &self,
+        hold: &Hold<'_>,
+        mut cleaned: Cleaned,
+    ) -> Result<Cleaned, CleanError> {
         let shown = self.shown_runs().await?;
         let gone = self.prune_all(hold, &shown, &mut cleaned).await?;
         hold.renew().await?;
@@ -299,7 +315,7 @@ impl Keeper {
             report
         });
         *cleaned = done.await.map_err(|panicked| CleanError::Unknown(panicked.to_string()))?;
-        self.clean_locks(hold.dry_run(), cleaned).await
+        Ok(())
     }
 
     /// What the database knows about the names that lie in the folders.
@@ -337,10 +353,14 @@ impl Keeper {
         Ok(known)
     }
 
-    /// Takes the runs of dead hosts away from them, and then their locks.
-    async fn clean_locks(&self, dry_run: bool, cleaned: &mut Cleaned) -> Result<(), CleanError> {
+    /// Takes the runs and holds of dead hosts away from them, and then their locks.
+    pub(crate) async fn clean_locks(
+        &self,
+        dry_run: bool,
+        cleaned: &mut Cleaned,
+    ) -> Result<(), CleanError> {
         let hosts = self.places.hosts.clone();
-        let swept = tokio::task::spawn_blocking(move || crate::hosts::HostLock::dead(&hosts));
+        let swept = tokio::task::spawn_blocking(move || HostLock::dead(&hosts));
         let dead = match swept.await {
             Ok(Ok(dead)) => dead,
             Ok(Err(error)) => {

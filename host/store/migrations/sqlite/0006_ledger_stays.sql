@@ -25,3 +25,6 @@ CREATE TRIGGER ledger_never_changes BEFORE UPDATE ON ledger
 BEGIN
     SELECT RAISE(ABORT, 'a ledger entry never changes');
 END;
+
+-- Nothing was ever kept there: components lie in folders and blob stores.
+DROP TABLE plugins;

@@ -189,27 +189,28 @@ async fn a_project_can_have_a_rule_of_its_own(fixture: Fixture) {
 
 async fn holds_keep_cleaning_and_backups_apart(fixture: Fixture) {
     let (one, other) = (&fixture.store, fixture.other().await);
-    one.hold_for("a", HoldKind::Backup, HOUR).await.unwrap();
-    other.hold_for("b", HoldKind::Backup, HOUR).await.unwrap();
-    let busy = other.hold_for("c", HoldKind::Cleaning, HOUR).await.unwrap_err();
+    one.hold_for(hid(1), HoldKind::Backup, HOUR).await.unwrap();
+    other.hold_for(hid(2), HoldKind::Backup, HOUR).await.unwrap();
+    let busy = other.hold_for(hid(3), HoldKind::Cleaning, HOUR).await.unwrap_err();
     assert_eq!(busy.to_string(), "a backup is being made");
-    one.let_go("a").await.unwrap();
+    one.let_go(hid(1)).await.unwrap();
     // Renewed with nothing left of it: it has ended.
-    other.hold_for("b", HoldKind::Backup, Duration::ZERO).await.unwrap();
-    one.hold_for("c", HoldKind::Cleaning, HOUR).await.unwrap();
-    one.hold_for("c", HoldKind::Cleaning, HOUR).await.unwrap();
+    other.hold_for(hid(2), HoldKind::Backup, Duration::ZERO).await.unwrap();
+    one.hold_for(hid(3), HoldKind::Cleaning, HOUR).await.unwrap();
+    one.hold_for(hid(3), HoldKind::Cleaning, HOUR).await.unwrap();
     for kind in [HoldKind::Backup, HoldKind::Cleaning] {
-        let busy = other.hold_for("d", kind, HOUR).await.unwrap_err();
+        let busy = other.hold_for(hid(4), kind, HOUR).await.unwrap_err();
         assert_eq!(busy.to_string(), "a clean-up is going on");
     }
-    one.let_go("c").await.unwrap();
+    // Whoever is dead holds nothing.
+    one.expire_host(&hid(3)).await.unwrap();
+    one.hold_for(hid(4), HoldKind::Cleaning, HOUR).await.unwrap();
+    one.let_go(hid(4)).await.unwrap();
     // Of many at once one cleans.
     let mut racing = tokio::task::JoinSet::new();
     for n in 0..16 {
         let store = if n % 2 == 0 { one.clone() } else { other.clone() };
-        racing.spawn(async move {
-            store.hold_for(&format!("r{n}"), HoldKind::Cleaning, HOUR).await.is_ok()
-        });
+        racing.spawn(async move { store.hold_for(hid(n), HoldKind::Cleaning, HOUR).await.is_ok() });
     }
     let won = racing.join_all().await.into_iter().filter(|won| *won).count();
     assert_eq!(won, 1);

@@ -1,4 +1,4 @@
-//! Projects, memory, settings, plugins and previews.
+//! Projects, memory, settings and previews.
 
 use super::*;
 use crate::{MAX_MEMORY_KEYS, MAX_MEMORY_VALUE_BYTES, StoreError};
@@ -87,14 +87,6 @@ async fn settings_plugins_and_previews_are_kept(fixture: Fixture) {
     assert_eq!(store.setting::<String>("provider").await.unwrap().as_deref(), Some("openai"));
     let wrong = store.setting::<u32>("provider").await.unwrap_err();
     assert!(matches!(wrong, StoreError::Corrupt { .. }));
-
-    let digest = Digest::of(b"component");
-    assert!(store.add_plugin(digest, "marcus", "0.1.0", "id = \"marcus\"").await.unwrap());
-    assert!(!store.add_plugin(digest, "marcus", "0.2.0", "").await.unwrap(), "never changed");
-    let found = store.plugin(digest).await.unwrap().unwrap();
-    assert_eq!((found.id.as_str(), found.version.as_str()), ("marcus", "0.1.0"));
-    assert_eq!(store.plugins().await.unwrap(), [found]);
-    assert_eq!(store.plugin(Digest::of(b"x")).await.unwrap(), None);
 
     store.create_project(&project("shop", 0)).await.unwrap();
     store.put_preview(&pid("shop"), &json!({"argv": ["a"]})).await.unwrap();
