@@ -28,13 +28,11 @@ struct Undisturbed {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T1 does not hold yet for every point (issue 3)"]
 async fn a_host_killed_at_any_point_on_sqlite_loses_and_repeats_nothing() {
     crash_everywhere(Backend::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "T1 does not hold yet for every point (issue 3)"]
 async fn a_host_killed_at_any_point_on_postgresql_loses_and_repeats_nothing() {
     crash_everywhere(Backend::Postgres).await;
 }
