@@ -12,11 +12,11 @@ use crate::{
     provider,
 };
 
-const REQUEST: &str = "a club with members, events and payments";
+pub(crate) const REQUEST: &str = "a club with members, events and payments";
 
 /// A data folder whose hosts pay the provider behind the gate. Without programs, so that a run
 /// takes a second: steps that need one are skipped.
-async fn world() -> (Data, Gate) {
+pub(crate) async fn world() -> (Data, Gate) {
     let gate = Gate::start().await;
     let mut data = Data::new();
     let prices = data.path().join("prices.toml");
@@ -35,13 +35,13 @@ async fn world() -> (Data, Gate) {
 
 impl Server {
     /// The newest run of a project.
-    async fn run_of(&self, project: &str) -> Value {
+    pub(crate) async fn run_of(&self, project: &str) -> Value {
         let (status, runs) = self.get(&format!("/api/v1/projects/{project}/runs")).await;
         assert_eq!(status, 200, "{runs}");
         runs["runs"][0].clone()
     }
 
-    async fn run(&self, run: &str) -> Value {
+    pub(crate) async fn run(&self, run: &str) -> Value {
         let (status, view) = self.get(&format!("/api/v1/runs/{run}")).await;
         assert_eq!(status, 200, "{view}");
         view
@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Waits until the run is in a state; returns how it is then.
-    async fn until(&self, run: &str, wanted: &str) -> Value {
+    pub(crate) async fn until(&self, run: &str, wanted: &str) -> Value {
         let deadline = Instant::now() + RUN;
         loop {
             let view = self.run(run).await;
@@ -80,7 +80,7 @@ impl Server {
     }
 }
 
-fn id_of(view: &Value) -> String {
+pub(crate) fn id_of(view: &Value) -> String {
     view["id"].as_str().unwrap().to_owned()
 }
 
@@ -96,7 +96,7 @@ async fn assert_paid_once(data: &Data, gate: &Gate) {
     assert_eq!(data.count("SELECT count(*) FROM intents").await, 0, "nothing is left in doubt");
 }
 
-async fn until<F: AsyncFn() -> bool>(what: &str, is_so: F) {
+pub(crate) async fn until<F: AsyncFn() -> bool>(what: &str, is_so: F) {
     let deadline = Instant::now() + SOON;
     while !is_so().await {
         assert!(Instant::now() < deadline, "not in time: {what}");

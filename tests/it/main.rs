@@ -16,6 +16,7 @@ mod audit;
 mod author;
 mod bad_input;
 mod blobs;
+mod conflict;
 mod control;
 mod durability;
 mod gate;

@@ -7,17 +7,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gencode_core::{crash_point, event::EventBody, plugin::Capability};
-use gencode_runtime::{
-    Host, HostCall, HostFailure, HostReply, LogLevel, Plugin,
-    types::{AgentCall, Question},
-};
+use gencode_runtime::{Host, HostCall, HostFailure, HostReply, LogLevel, Plugin, types::AgentCall};
 use gencode_store::StoreError;
 
 use crate::{
-    attempt::{Attempt, digest_of, summary_of},
+    attempt::Attempt,
     effects::{Effect, effect_of},
     pure::{self, Answer, fatal, refused},
-    tools,
+    questions, tools,
 };
 
 /// The host, as one guest sees it.
@@ -58,7 +55,7 @@ impl Host for Guest {
                 None => self.perform_and_record(&path, &call).await,
             },
             Effect::Ask => match call {
-                HostCall::Ask(ref question) => self.ask(&path, &call, question).await,
+                HostCall::Ask(question) => questions::ask(attempt, &path, &question).await,
                 other => Err(unexpected(&other)),
             },
         }
@@ -136,42 +133,6 @@ impl Guest {
             HostCall::Random { length } => Ok(HostReply::Bytes(crate::random_bytes(*length))),
             other => return Err(unexpected(other)),
         })
-    }
-
-    /// Answered from the record, or the run pauses until someone answers.
-    async fn ask(&self, path: &str, call: &HostCall, question: &Question) -> Answer {
-        let attempt = &self.attempt;
-        if let Some(reply) = attempt.recorded(path, call)? {
-            return Ok(reply);
-        }
-        if !attempt.engine.config.attended {
-            let reply = Ok(HostReply::Text(question.default.clone()));
-            attempt.record(path, call, &reply, None).await?;
-            return Ok(reply);
-        }
-        let pause = gencode_store::Pause {
-            reason: question.text.clone(),
-            question: Some(gencode_store::Question {
-                step: attempt.scope.step.id.clone(),
-                attempt: attempt.scope.number,
-                path: path.to_owned(),
-                digest: digest_of(call)?,
-                call: summary_of(call),
-                text: question.text.clone(),
-                options: question.options.clone(),
-                default: question.default.clone(),
-            }),
-            events: vec![EventBody::RunPaused {
-                step: attempt.scope.step.id.clone(),
-                question: question.text.clone(),
-                options: question.options.clone(),
-            }],
-            ..gencode_store::Pause::default()
-        };
-        attempt.suspend(pause);
-        // Nothing else of the run goes on until there is an answer.
-        attempt.hand.rest(&question.text);
-        Err(HostFailure::Suspend(question.text.clone()))
     }
 
     /// Agents are run again after a restart; their model calls are answered from the record.

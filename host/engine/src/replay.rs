@@ -32,6 +32,7 @@ use self::{
 use crate::{
     base::{self, BASE, Base, BaseError, End},
     components::Components,
+    conflict::CONFLICT,
     library::{self, LibraryError, PluginSet},
     scope::{Beginning, Scope},
 };
@@ -368,6 +369,8 @@ fn read(step: &str, attempt: u32, entries: Vec<JournalEntry>) -> Result<Journal,
                 let read = serde_json::from_value(entry.reply);
                 end = Some(read.map_err(|error| damaged(step, attempt, error))?);
             }
+            // What the user decided about the finished work is nothing a guest saw.
+            path if path.starts_with(CONFLICT) => {}
             path => {
                 let position = path.parse().map_err(|error| damaged(step, attempt, error))?;
                 calls.insert(position, entry);

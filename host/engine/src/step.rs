@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gencode_core::{crash_point, event::EventBody, run::StepStatus};
+use gencode_core::{crash_point, event::EventBody, path::WorkspacePath, run::StepStatus};
 use gencode_runtime::{
     CallError, Host, Plugin,
     types::{Fault, Outcome, StepReport},
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     attempt::{Attempt, StepFailure},
+    conflict::{self, Verdict},
     convert,
     guest::Guest,
     handler,
@@ -33,9 +34,7 @@ pub(crate) enum StepEnd {
 pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEnd, StepFailure> {
     let end = match handler::work(&attempt.scope, |plugin| guest(&attempt, plugin)).await {
         Ok(end) => end,
-        Err(CallError::Suspended(_)) => {
-            return Ok(StepEnd::Suspended(attempt.suspended_for().map(Box::new)));
-        }
+        Err(CallError::Suspended(_)) => return Ok(suspended(&attempt)),
         Err(CallError::Host(source)) => return Err(StepFailure::Call(source)),
         Err(error) => return Err(StepFailure::Call(error.into())),
     };
@@ -57,6 +56,10 @@ pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEn
         if fault.retryable && may_retry { StepStatus::Waiting } else { StepStatus::Failed };
     let reason = format!("{} ({})", fault.message, fault.code);
     stop(&attempt, status, reason, recorded).await
+}
+
+fn suspended(attempt: &Attempt) -> StepEnd {
+    StepEnd::Suspended(attempt.suspended_for().map(Box::new))
 }
 
 /// The host of the handler.
@@ -100,9 +103,14 @@ async fn commit(
             let head = engine.newest_checkpoint(&attempt.scope.run.project).await?;
             let from = engine.workspaces.manifest(ManifestDigest(head.manifest)).await?;
             let ours = engine.workspaces.save_overlay(&work.overlay, Author::Run).await?.manifest;
-            let merged = engine.workspaces.merge3(&attempt.scope.base, &ours, &from).await?;
+            let mut merged = engine.workspaces.merge3(&attempt.scope.base, &ours, &from).await?;
             if !merged.conflicts.is_empty() {
-                return Ok(Err(conflict(&merged.conflicts)));
+                match conflict::decide(attempt, &merged, &ours, &from).await? {
+                    Some(Verdict::Keep) => {}
+                    Some(Verdict::Take) => merged.take_ours(&ours),
+                    Some(Verdict::Again) => return Ok(Err(again(&merged.conflicts))),
+                    None => return Ok(Ok(suspended(attempt))),
+                }
             }
             let to = engine.workspaces.save_manifest(merged.manifest).await?;
             let checkpoint = crate::new_checkpoint_id();
@@ -119,7 +127,7 @@ async fn commit(
             });
             commit.events.push(EventBody::FilesCommitted {
                 step: attempt.scope.step.id.clone(),
-                paths: work.overlay.changed_paths().iter().map(ToString::to_string).collect(),
+                paths: from.changed_paths(&to.manifest).iter().map(ToString::to_string).collect(),
                 checkpoint,
             });
             applied = Some((from, to.manifest));
@@ -152,15 +160,15 @@ async fn commit(
     }))
 }
 
-fn conflict(paths: &[gencode_core::path::WorkspacePath]) -> Fault {
-    let names: Vec<&str> = paths.iter().map(gencode_core::path::WorkspacePath::as_str).collect();
+/// The try is over: the user wants the next one to begin from his version.
+fn again(paths: &[WorkspacePath]) -> Fault {
+    let names: Vec<&str> = paths.iter().map(WorkspacePath::as_str).collect();
     Fault {
         code: "conflict".to_owned(),
         message: format!(
             "you changed the same lines of {} while the step was working on them; your version was kept",
             names.join(", ")
         ),
-        // The next try begins from the user's version.
         retryable: true,
     }
 }

@@ -18,6 +18,18 @@ pub struct Merged {
     pub conflicts: Vec<WorkspacePath>,
 }
 
+impl Merged {
+    /// Decides every conflict for the run: these files become as `ours` has them.
+    pub fn take_ours(&mut self, ours: &Manifest) {
+        for path in std::mem::take(&mut self.conflicts) {
+            match ours.get(&path) {
+                Some(entry) => self.manifest.insert(path, *entry),
+                None => self.manifest.remove(&path),
+            }
+        }
+    }
+}
+
 impl Workspaces {
     /// Merges what a run did (`ours`) with what the user did (`theirs`), both starting from `base`.
     /// Files changed on one side only are taken, files changed on both are merged line by line;
