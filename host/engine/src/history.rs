@@ -284,16 +284,17 @@ impl History {
         Err(EngineError::Busy(format!("the files of project `{project}` keep changing")))
     }
 
-    /// Sees to it that a state that is about to be named again can be read and stays.
+    /// Sees to it that a state that is about to be named again stays, and can be read. In this order:
+    /// what was made young before it was found whole is not cleaned away in between.
     pub(crate) async fn keep(
         &self,
         state: &Manifest,
         paths: impl Iterator<Item = &WorkspacePath> + Send,
     ) -> Result<(), EngineError> {
+        self.workspaces.save_manifest(state.clone()).await?;
         for entry in paths.filter_map(|path| state.get(path)) {
             self.workspaces.verify_blob(entry.digest).await?;
         }
-        self.workspaces.save_manifest(state.clone()).await?;
         Ok(())
     }
 

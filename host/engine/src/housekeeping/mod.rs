@@ -17,9 +17,9 @@
 //! - *A step is being committed.* Its blobs and its manifest are young until the checkpoint is
 //!   there. What it builds on is named by the `@base` entry of its journal, or was the newest
 //!   checkpoint within the grace period, which retention keeps.
-//! - *A checkpoint is restored or forked while retention removes it.* Both lock its row: either the
-//!   removal comes first and the restoration finds nothing, or the new checkpoint is there before
-//!   the blobs are marked, which is after all removals.
+//! - *A checkpoint is restored or forked while retention removes it.* The restoration makes all of
+//!   it young, then finds it whole, then names it: either something is gone by then and nothing is
+//!   restored, or all of it stays.
 //! - *A host starts.* It makes its components young, and then says in its lock file which they
 //!   are; they stay as long as that lock is held, however old.
 //! - *Two clean-ups, or one beside a backup.* Both need a hold in the database
