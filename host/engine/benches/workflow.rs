@@ -59,10 +59,10 @@ const IDLE: &str = ";; kind: handler
 const CLOCK: &str = ";; kind: handler
 ;; capabilities: clock
 (module
-  (import \"gencode:plugin/clock@0.1.0\" \"now\" (func $now (result i64)))
+  (import \"gencode:plugin/clock@0.1.0\" \"now\" (func $now (param i32)))
   (; prelude ;)
   (func (export \"run\") (param i32) (result i32)
-    (drop (call $now))
+    (call $now (i32.const 4096))
     (i32.const 1024)))";
 
 fn main() -> ExitCode {
