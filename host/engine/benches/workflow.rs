@@ -284,7 +284,7 @@ async fn abandoned(dir: &Path, pipeline: &Pipeline) -> Run {
                 attempt,
             }]
         };
-        store.begin_step(&lease, &step.id, started).await.unwrap();
+        store.begin_step(&lease, &step.id, None, started).await.unwrap();
         store.commit_step(&lease, &done(run.id, &step.id)).await.unwrap();
     }
     store.expire_host(&host).await.unwrap();

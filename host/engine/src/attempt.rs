@@ -11,7 +11,7 @@ use gencode_core::{
 };
 use gencode_llm::IdempotencyKey;
 use gencode_runtime::{HostCall, HostFailure, types::HostError};
-use gencode_store::{CallSite, JournalEntry, Lease, Pause, StoreError};
+use gencode_store::{BASE, CallSite, JournalEntry, Lease, Pause, StoreError};
 use gencode_workspace::ManifestDigest;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::{
     Inner,
-    base::{self, BASE, Base, BaseError},
+    base::{self, BaseError, Fresh},
     clock::ExternalTime,
     hands::Hand,
     housekeeping::Shortage,
@@ -72,42 +72,18 @@ impl Attempt {
         number: u32,
         plugins: Arc<PluginSet>,
         external: ExternalTime,
+        fresh: Option<Fresh>,
     ) -> Result<Self, StepFailure> {
         let lease = hand.lease.clone();
-        let entries = engine.store.journal_load(run.id, &step.id, number).await?;
-        let mut recorded: HashMap<String, JournalEntry> =
-            entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        let (recorded, waiting, Fresh { base: began, newest }) = match fresh {
+            Some(fresh) => (HashMap::new(), HashMap::new(), fresh),
+            None => Self::remembered(&engine, &run, &step, number).await?,
+        };
         let replay_before = recorded
             .keys()
             .filter_map(|path| path.split('/').next()?.parse::<u64>().ok())
             .max()
             .map_or(0, |last| last.saturating_add(1));
-        let here = |site: &CallSite| site.step == step.id && site.attempt == number;
-        let intents = engine.store.intents(run.id).await?;
-        let waiting = intents
-            .into_iter()
-            .filter(|intent| here(&intent.site))
-            .filter_map(|intent| Some((intent.site.path, intent.retry_at?)))
-            .collect();
-        let newest = base::visible(&engine.store, &run).await?;
-        let began: Base = if let Some(entry) = recorded.remove(BASE) {
-            serde_json::from_value(entry.reply)?
-        } else {
-            let manifest = engine.head(&run.project).await?;
-            let began = Base::now(manifest, &newest, &step)?;
-            let entry = JournalEntry {
-                run: run.id,
-                step: step.id.clone(),
-                attempt: number,
-                path: BASE.to_owned(),
-                digest: manifest,
-                call: serde_json::Value::Null,
-                reply: serde_json::to_value(&began)?,
-                ledger: None,
-            };
-            engine.store.journal_append(&lease, &entry).await?;
-            began
-        };
         let documents = base::documents(&engine.store, &run, &began, newest).await?;
         let beginning = Beginning {
             run,
@@ -131,6 +107,31 @@ impl Attempt {
             pause: Mutex::default(),
             replay_before,
         })
+    }
+
+    /// What a try that began before has recorded, which of its calls may not be made yet, and what
+    /// it began from.
+    async fn remembered(
+        engine: &Inner,
+        run: &Run,
+        step: &Step,
+        number: u32,
+    ) -> Result<(HashMap<String, JournalEntry>, HashMap<String, Timestamp>, Fresh), StepFailure>
+    {
+        let entries = engine.store.journal_load(run.id, &step.id, number).await?;
+        let mut recorded: HashMap<String, JournalEntry> =
+            entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        let here = |site: &CallSite| site.step == step.id && site.attempt == number;
+        let intents = engine.store.intents(run.id).await?;
+        let waiting = intents
+            .into_iter()
+            .filter(|intent| here(&intent.site))
+            .filter_map(|intent| Some((intent.site.path, intent.retry_at?)))
+            .collect();
+        let base = recorded.remove(BASE).ok_or_else(|| BaseError::Unknown(step.id.clone()))?;
+        let base = serde_json::from_value(base.reply)?;
+        let newest = base::visible(&engine.store, run).await?;
+        Ok((recorded, waiting, Fresh { base, newest }))
     }
 
     /// Tells the user something, once: not again while a crashed try is caught up with.

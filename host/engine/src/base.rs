@@ -9,14 +9,12 @@ use gencode_core::{
     run::{Run, RunKind},
 };
 use gencode_runtime::types::{Document, Fault, Outcome};
-use gencode_store::{END, Store, StoreError};
+use gencode_store::{END, StepCommit, Store, StoreError};
 use gencode_workspace::Change;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{convert, scope::Work};
-
-/// Position in the journal of the [`Base`] of a try.
-pub(crate) const BASE: &str = "@base";
+use crate::{Inner, convert, scope::Work};
 
 /// What a try of a step began from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +43,44 @@ impl Base {
             digests: documents.iter().map(digest_of).collect::<Result<_, _>>()?,
             step: Some(step.clone()),
         })
+    }
+}
+
+/// What a try that begins now begins from, with the documents that are there.
+pub(crate) struct Fresh {
+    pub(crate) base: Base,
+    pub(crate) newest: Vec<gencode_store::Document>,
+}
+
+impl Fresh {
+    /// What is there now.
+    pub(crate) async fn now(engine: &Inner, run: &Run, step: &Step) -> Result<Self, BaseError> {
+        let newest = visible(&engine.store, run).await?;
+        let manifest = engine.head(&run.project).await?;
+        Ok(Self { base: Base::now(manifest, &newest, step)?, newest })
+    }
+
+    /// What will be there when the end of another step is committed: its files, if it has any, and
+    /// its documents.
+    pub(crate) async fn after(
+        engine: &Inner,
+        run: &Run,
+        step: &Step,
+        commit: &StepCommit,
+    ) -> Result<Self, BaseError> {
+        let mut newest = visible(&engine.store, run).await?;
+        newest.retain(|known| commit.documents.iter().all(|document| document.name != known.name));
+        newest.extend(commit.documents.iter().cloned());
+        let manifest = match &commit.checkpoint {
+            Some(checkpoint) => checkpoint.manifest,
+            None => engine.head(&run.project).await?,
+        };
+        Ok(Self { base: Base::now(manifest, &newest, step)?, newest })
+    }
+
+    /// As its journal keeps it.
+    pub(crate) fn entry(&self) -> Result<Value, BaseError> {
+        Ok(serde_json::to_value(&self.base)?)
     }
 }
 
@@ -87,6 +123,8 @@ pub(crate) enum BaseError {
     Stored(#[from] serde_json::Error),
     #[error("the document `{0}`, as the step saw it, is no longer kept")]
     Gone(String),
+    #[error("the journal does not say what the try of step `{0}` began from")]
+    Unknown(String),
 }
 
 /// The documents a try began with, from those [`visible`] now. Where a later step or run replaced

@@ -6,8 +6,7 @@ use futures_util::future::BoxFuture;
 use gencode_core::{
     crash_point,
     event::EventBody,
-    ledger::Budget,
-    pipeline::{Pipeline, Step},
+    pipeline::Step,
     run::{Run, RunStatus, StepStatus},
 };
 use gencode_store::{Claimed, Lease, Pause, StepCommit, StoreError};
@@ -17,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Inner,
     attempt::{Attempt, StepFailure, sooner},
+    base::Fresh,
     clock::ExternalTime,
     ending,
     hands::{Cut, Hand},
     library::PluginSet,
+    progress::{self, Next, Progress},
     step::{self, StepEnd},
     summary::millis_between,
 };
@@ -30,10 +31,9 @@ pub(crate) struct Driver {
     engine: Arc<Inner>,
     run: Arc<Run>,
     hand: Arc<Hand>,
-    pipeline: Arc<Pipeline>,
     plugins: Arc<PluginSet>,
     external: ExternalTime,
-    status: BTreeMap<String, StepStatus>,
+    progress: Arc<Progress>,
     reasons: BTreeMap<String, String>,
 }
 
@@ -114,17 +114,8 @@ impl Driver {
             .map_err(|error| StepFailure::Call(Box::new(error)))?;
         engine.ensure_files(&run.project).await?;
         let external = engine.external_time(run.id);
-        let status = claimed.steps.iter().map(|step| (step.step.clone(), step.status)).collect();
-        Ok(Self {
-            pipeline: engine.pipeline(&run.kind),
-            engine,
-            run,
-            hand,
-            plugins,
-            external,
-            status,
-            reasons: BTreeMap::new(),
-        })
+        let progress = Arc::new(Progress::new(engine.pipeline(&run.kind), &claimed.steps));
+        Ok(Self { engine, run, hand, plugins, external, progress, reasons: BTreeMap::new() })
     }
 
     async fn work(&mut self, running: &mut Working) -> Stop {
@@ -136,16 +127,11 @@ impl Driver {
 
     async fn steps(&mut self, running: &mut Working) -> Result<(), StepFailure> {
         // Steps a dead host was in the middle of go on from their journal.
-        let interrupted: Vec<String> = self
-            .status
-            .iter()
-            .filter(|(_, status)| **status == StepStatus::Running)
-            .map(|(step, _)| step.clone())
-            .collect();
+        let interrupted = self.progress.with(|status| status == StepStatus::Running);
         let mut shortage = self.engine.space.check().await.err();
         for step in interrupted {
             if !self.hand.is_resting() && shortage.is_none() {
-                self.start(running, &step);
+                self.start(running, &step, None);
             }
         }
         let mut suspended = None;
@@ -168,14 +154,17 @@ impl Driver {
                         None => *pause,
                     });
                 }
-                StepEnd::Ended(status, reason) => {
-                    self.status.insert(step.clone(), status);
+                StepEnd::Ended(status, reason, next) => {
+                    self.progress.set(&step, status);
                     self.reasons.insert(step, reason);
+                    if let Some(next) = next {
+                        let id = next.step.clone();
+                        self.start(running, &id, Some(*next));
+                    }
                 }
             }
         }
-        let open = |step: &Step| !self.status.get(&step.id).is_some_and(|status| status.is_final());
-        if self.pipeline.steps.iter().any(open) {
+        if self.progress.is_open() {
             return match shortage {
                 Some(shortage) if suspended.is_none() && !self.hand.is_resting() => {
                     Err(shortage.into())
@@ -208,9 +197,7 @@ impl Driver {
     /// Starts what can start, and marks what never can.
     async fn start_ready(&mut self, running: &mut Working) -> Result<(), StepFailure> {
         loop {
-            let status = &self.status;
-            let next =
-                self.pipeline.next(|id| status.get(id).copied().unwrap_or(StepStatus::Waiting));
+            let next = self.progress.next();
             for (step, culprits) in &next.blocked {
                 let reason = format!("needs {}", culprits.join(", "));
                 self.end_without_running(step, StepStatus::Blocked, reason).await?;
@@ -218,7 +205,7 @@ impl Driver {
             let mut again = !next.blocked.is_empty();
             for step in &next.ready {
                 match self.budget_gate(step).await? {
-                    None => self.start(running, step),
+                    None => self.start(running, step, None),
                     Some((status, reason)) => {
                         self.end_without_running(step, status, reason).await?;
                         again = true;
@@ -231,46 +218,34 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, running: &mut Working, id: &str) {
-        let Some(step) = self.pipeline.step(id).cloned() else {
+    /// Works on a step, which begins now, has begun in this host or began in a dead one.
+    fn start(&mut self, running: &mut Working, id: &str, begun: Option<Next>) {
+        let Some(step) = self.progress.step(id) else {
             // A newer host dropped it from its pipeline while the run was going on.
             let reason = "the pipeline no longer has this step".to_owned();
-            let ended = StepEnd::Ended(StepStatus::Failed, reason);
+            let ended = StepEnd::Ended(StepStatus::Failed, reason, None);
             let id = id.to_owned();
             running.spawn(async move { (id, Ok(ended)) });
             return;
         };
-        self.status.insert(id.to_owned(), StepStatus::Running);
-        let (engine, hand, run) =
-            (Arc::clone(&self.engine), Arc::clone(&self.hand), Arc::clone(&self.run));
-        let (plugins, external) = (Arc::clone(&self.plugins), self.external.clone());
+        self.progress.set(id, StepStatus::Running);
+        let work = StepWork {
+            engine: Arc::clone(&self.engine),
+            hand: Arc::clone(&self.hand),
+            run: Arc::clone(&self.run),
+            plugins: Arc::clone(&self.plugins),
+            external: self.external.clone(),
+            progress: Arc::clone(&self.progress),
+            step,
+        };
         let id = id.to_owned();
-        running.spawn(async move {
-            let end = run_step(engine, hand, run, step, plugins, external).await;
-            (id, end)
-        });
+        running.spawn(async move { (id, run_step(work, begun).await) });
     }
 
     /// Whether the budget lets the step begin (domain-rules §2.6). `None`: it does.
     async fn budget_gate(&self, id: &str) -> Result<Option<(StepStatus, String)>, StepFailure> {
-        let Some(step) = self.pipeline.step(id) else { return Ok(None) };
-        let Some((input, output)) = self.engine.prices(&self.run) else { return Ok(None) };
-        let used_usd = self.engine.spent_at_worst(self.run.id).await?;
-        let budget = Budget { max_usd: self.engine.config.max_usd, used_usd };
-        let estimate = step.estimate_usd(input, output);
-        if budget.allowed_attempts(estimate, step.max_agent_attempts) > 0 {
-            return Ok(None);
-        }
-        let reason = format!(
-            "budget exhausted: ${} of ${} are spent, one try costs about ${estimate}",
-            used_usd.normalize(),
-            budget.max_usd.normalize(),
-        );
-        Ok(Some(if step.skippable {
-            (StepStatus::Skipped, reason)
-        } else {
-            (StepStatus::Failed, reason)
-        }))
+        let Some(step) = self.progress.step(id) else { return Ok(None) };
+        Ok(progress::budget_gate(&self.engine, &self.run, &step).await?)
     }
 
     async fn end_without_running(
@@ -281,7 +256,7 @@ impl Driver {
     ) -> Result<(), StepFailure> {
         if status == StepStatus::Failed {
             // A failure is the end of a try, and a try has a beginning.
-            self.engine.store.begin_step(&self.hand.lease, id, |_| Vec::new()).await?;
+            self.engine.store.begin_step(&self.hand.lease, id, None, |_| Vec::new()).await?;
         }
         let event = EventBody::StepFinished {
             step: id.to_owned(),
@@ -300,20 +275,13 @@ impl Driver {
             events: vec![event],
         };
         self.engine.store.commit_step(&self.hand.lease, &commit).await?;
-        self.status.insert(id.to_owned(), status);
+        self.progress.set(id, status);
         self.reasons.insert(id.to_owned(), reason);
         Ok(())
     }
 
     async fn finish(&self) -> Result<(), StepFailure> {
-        let with = |wanted: fn(StepStatus) -> bool| -> Vec<String> {
-            self.pipeline
-                .steps
-                .iter()
-                .filter(|step| self.status.get(&step.id).is_some_and(|status| wanted(*status)))
-                .map(|step| step.id.clone())
-                .collect()
-        };
+        let with = |wanted: fn(StepStatus) -> bool| self.progress.with(wanted);
         let failed = with(|status| matches!(status, StepStatus::Failed | StepStatus::Blocked));
         let completed = with(|status| status == StepStatus::Completed);
         let skipped = with(|status| status == StepStatus::Skipped);
@@ -347,36 +315,38 @@ impl Driver {
     }
 }
 
-/// All tries of one step. Boxed, because the compiler cannot see through so deep a future.
-fn run_step(
+/// One step and what it needs of its run.
+struct StepWork {
     engine: Arc<Inner>,
     hand: Arc<Hand>,
     run: Arc<Run>,
-    step: Step,
     plugins: Arc<PluginSet>,
     external: ExternalTime,
-) -> BoxFuture<'static, Result<StepEnd, StepFailure>> {
-    Box::pin(tries(engine, hand, run, step, plugins, external))
+    progress: Arc<Progress>,
+    step: Step,
 }
 
-async fn tries(
-    engine: Arc<Inner>,
-    hand: Arc<Hand>,
-    run: Arc<Run>,
-    step: Step,
-    plugins: Arc<PluginSet>,
-    external: ExternalTime,
-) -> Result<StepEnd, StepFailure> {
+/// All tries of one step. Boxed, because the compiler cannot see through so deep a future.
+fn run_step(
+    work: StepWork,
+    begun: Option<Next>,
+) -> BoxFuture<'static, Result<StepEnd, StepFailure>> {
+    Box::pin(tries(work, begun))
+}
+
+async fn tries(work: StepWork, mut begun: Option<Next>) -> Result<StepEnd, StepFailure> {
+    let StepWork { engine, hand, run, plugins, external, progress, step } = work;
     loop {
-        let started = |attempt| {
-            vec![EventBody::StepStarted {
-                step: step.id.clone(),
-                title: step.title.clone(),
-                performer: step.performer.clone(),
-                attempt,
-            }]
+        let (number, fresh) = match begun.take() {
+            Some(next) => (next.attempt, Some(next.fresh)),
+            None => {
+                let fresh = Fresh::now(&engine, &run, &step).await?;
+                let started = |attempt| vec![progress::started(&step, attempt)];
+                let entry = Some(fresh.entry()?);
+                let begun = engine.store.begin_step(&hand.lease, &step.id, entry, started).await?;
+                (begun.attempt, begun.is_new.then_some(fresh))
+            }
         };
-        let number = engine.store.begin_step(&hand.lease, &step.id, started).await?;
         crash_point!("step.run.begun");
         let attempt = Attempt::begin(
             Arc::clone(&engine),
@@ -386,11 +356,12 @@ async fn tries(
             number,
             Arc::clone(&plugins),
             external.clone(),
+            fresh,
         )
         .await?;
         let may_retry = number < step.max_attempts;
-        match step::run(Arc::new(attempt), may_retry).await? {
-            StepEnd::Ended(StepStatus::Waiting, _) => {}
+        match step::run(Arc::new(attempt), &progress, may_retry).await? {
+            StepEnd::Ended(StepStatus::Waiting, ..) => {}
             end => return Ok(end),
         }
     }

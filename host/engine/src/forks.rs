@@ -12,15 +12,12 @@ use gencode_core::{
     run::{Run, RunKind, StepRecord},
 };
 use gencode_store::{
-    CheckpointAuthor, ForkError, NewCheckpoint, NewFork, StepBase, StepSeed, StoreError,
+    BASE, CheckpointAuthor, ForkError, NewCheckpoint, NewFork, StepBase, StepSeed, StoreError,
 };
 use gencode_workspace::ManifestDigest;
 use jiff::Timestamp;
 
-use crate::{
-    Engine, EngineError,
-    base::{BASE, Base},
-};
+use crate::{Engine, EngineError, base::Base};
 
 /// Tries to find a free id before giving up; each adds 16 random bits.
 const ID_TRIES: u32 = 16;

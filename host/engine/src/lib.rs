@@ -38,6 +38,7 @@ mod model;
 mod news;
 mod patience;
 mod previews;
+mod progress;
 mod projects;
 mod pure;
 mod questions;

@@ -30,7 +30,7 @@ use self::{
     player::{Halt, Played, Player, Position},
 };
 use crate::{
-    base::{self, BASE, Base, BaseError, End},
+    base::{self, Base, BaseError, End},
     components::Components,
     conflict::CONFLICT,
     library::{self, LibraryError, PluginSet},
@@ -361,7 +361,7 @@ fn read(step: &str, attempt: u32, entries: Vec<JournalEntry>) -> Result<Journal,
     let mut calls = BTreeMap::new();
     for entry in entries {
         match entry.path.as_str() {
-            BASE => {
+            gencode_store::BASE => {
                 let read = serde_json::from_value(entry.reply);
                 base = Some(read.map_err(|error| damaged(step, attempt, error))?);
             }

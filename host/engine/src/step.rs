@@ -7,16 +7,18 @@ use gencode_runtime::{
     CallError, Host, Plugin,
     types::{Fault, Outcome, StepReport},
 };
-use gencode_store::{NewCheckpoint, Pause, StepCommit, StoreError};
+use gencode_store::{NewCheckpoint, NextStep, Pause, StepCommit, StoreError};
 use gencode_workspace::{Author, ManifestDigest};
 use serde_json::Value;
 
 use crate::{
     attempt::{Attempt, StepFailure},
+    base::Fresh,
     conflict::{self, Verdict},
     convert,
     guest::Guest,
     handler,
+    progress::{self, Next, Progress},
 };
 
 /// Times a commit is tried again because someone saved files meanwhile.
@@ -24,14 +26,19 @@ const COMMIT_TRIES: u32 = 5;
 
 /// How a step ended.
 pub(crate) enum StepEnd {
-    /// In this state, for this reason. `Waiting` means: try again.
-    Ended(StepStatus, String),
+    /// In this state, for this reason. `Waiting` means: try again. With it the next step may have
+    /// begun.
+    Ended(StepStatus, String, Option<Box<Next>>),
     /// It is suspended with its journal: for what it says, or because its host wants it to rest.
     Suspended(Option<Box<Pause>>),
 }
 
 /// Runs one try.
-pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEnd, StepFailure> {
+pub(crate) async fn run(
+    attempt: Arc<Attempt>,
+    progress: &Progress,
+    may_retry: bool,
+) -> Result<StepEnd, StepFailure> {
     let end = match handler::work(&attempt.scope, |plugin| guest(&attempt, plugin)).await {
         Ok(end) => end,
         Err(CallError::Suspended(_)) => return Ok(suspended(&attempt)),
@@ -45,7 +52,7 @@ pub(crate) async fn run(attempt: Arc<Attempt>, may_retry: bool) -> Result<StepEn
             return stop(&attempt, StepStatus::Skipped, reason.clone(), recorded).await;
         }
         (None, Ok(Outcome::Completed(report))) => {
-            match commit(&attempt, report, recorded.clone()).await? {
+            match commit(&attempt, progress, report, recorded.clone()).await? {
                 Ok(ended) => return Ok(ended),
                 Err(fault) => fault,
             }
@@ -76,6 +83,7 @@ fn guest(attempt: &Arc<Attempt>, plugin: &Arc<Plugin>) -> Arc<dyn Host> {
 /// Commits good work. The inner error means: it does not go together with what others did.
 async fn commit(
     attempt: &Arc<Attempt>,
+    progress: &Progress,
     report: &StepReport,
     recorded: Value,
 ) -> Result<Result<StepEnd, Fault>, StepFailure> {
@@ -139,18 +147,19 @@ async fn commit(
             summary: summary.clone(),
         });
         crash_point!("step.commit.saved");
-        match engine.store.commit_step(&attempt.lease, &commit).await {
-            Ok(()) => {
+        match commit_and_begin(attempt, progress, &commit).await {
+            Ok(next) => {
                 crash_point!("step.commit.after");
                 if let Some((from, to)) = applied {
                     // The truth is stored; the folder follows, now or at the next start.
                     let project = &attempt.scope.run.project;
                     engine.show_committed(&attempt.lease, project, &from, &to).await;
                 }
-                return Ok(Ok(StepEnd::Ended(StepStatus::Completed, String::new())));
+                let next = next.map(Box::new);
+                return Ok(Ok(StepEnd::Ended(StepStatus::Completed, String::new(), next)));
             }
-            Err(StoreError::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
+            Err(StepFailure::Store(StoreError::Conflict(_))) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(Err(Fault {
@@ -158,6 +167,34 @@ async fn commit(
         message: "the project kept changing while the step was being committed".to_owned(),
         retryable: true,
     }))
+}
+
+/// Completes the step, and begins the one that becomes ready by it, if one may: a run of many short
+/// steps waits for the disk once for each.
+async fn commit_and_begin(
+    attempt: &Attempt,
+    progress: &Progress,
+    commit: &StepCommit,
+) -> Result<Option<Next>, StepFailure> {
+    let (engine, run) = (&attempt.engine, &attempt.scope.run);
+    let Some(step) = progress.take_next(engine, &attempt.hand, run, &commit.step).await? else {
+        engine.store.commit_step(&attempt.lease, commit).await?;
+        return Ok(None);
+    };
+    let begun = async {
+        let fresh = Fresh::after(engine, run, &step, commit).await?;
+        let next = NextStep { step: step.id.clone(), base: fresh.entry()? };
+        let started = |attempt| vec![progress::started(&step, attempt)];
+        let store = &engine.store;
+        let number =
+            store.commit_step_and_begin(&attempt.lease, commit, Some(next), started).await?;
+        Ok(number.map(|attempt| Next { step: step.id.clone(), attempt, fresh }))
+    };
+    let begun: Result<Option<Next>, StepFailure> = begun.await;
+    if !matches!(begun, Ok(Some(_))) {
+        progress.give_back(&step.id);
+    }
+    begun
 }
 
 /// The try is over: the user wants the next one to begin from his version.
@@ -197,5 +234,5 @@ async fn stop(
         events: vec![event],
     };
     attempt.engine.store.commit_step(&attempt.lease, &commit).await?;
-    Ok(StepEnd::Ended(status, reason))
+    Ok(StepEnd::Ended(status, reason, None))
 }

@@ -2,7 +2,6 @@
 
 use gencode_core::{
     crash_around,
-    digest::Digest,
     event::EventBody,
     project::{IllegalTransition, ProjectStatus},
     run::{RunStatus, StepStatus},
@@ -10,8 +9,8 @@ use gencode_core::{
 use serde_json::Value;
 
 use crate::{
-    Document, JournalEntry, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json,
-    sql::sql, steps::illegal,
+    Document, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json, sql::sql,
+    steps::illegal,
 };
 
 /// What a step leaves.
@@ -34,13 +33,21 @@ pub struct StepCommit {
     pub events: Vec<EventBody>,
 }
 
+/// The step that begins with the end of another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NextStep {
+    pub step: String,
+    /// What its try begins from ([`crate::BASE`]).
+    pub base: Value,
+}
+
 /// Position in the journal of how a try ended.
 pub const END: &str = "@end";
 
 impl Store {
     /// Ends a step: its row, documents, checkpoint and events, all or nothing.
     pub async fn commit_step(&self, lease: &Lease, commit: &StepCommit) -> Result<()> {
-        self.commit_step_and_begin(lease, commit, None, |_| Vec::new()).await.map(|_| ())
+        self.commit_step_and_begin(lease, commit, None, |_| Vec::new()).await.map(drop)
     }
 
     /// Ends a step and begins the next one, in the same transaction: [`Self::commit_step`], then
@@ -50,29 +57,19 @@ impl Store {
         &self,
         lease: &Lease,
         commit: &StepCommit,
-        next: Option<&str>,
+        next: Option<NextStep>,
         events: impl FnOnce(u32) -> Vec<EventBody> + Send,
     ) -> Result<Option<u32>> {
         let around = crash_around!("store.step.commit");
+        let (name, base) = next.map(|next| (next.step, next.base)).unzip();
         let (mut write, project, step, next) =
-            self.write_to_steps(around, lease, &commit.step, next).await?;
+            self.write_to_steps(around, lease, &commit.step, name.as_deref()).await?;
         if !step.status.may_become(commit.status) || commit.status == StepStatus::Running {
             return Err(illegal(step.status, commit.status));
         }
         let report = to_json(&commit.report)?;
         if let Some(end) = &commit.end {
-            let reply = to_json(end)?;
-            let entry = JournalEntry {
-                run: lease.run,
-                step: commit.step.clone(),
-                attempt: step.attempt,
-                path: END.to_owned(),
-                digest: Digest::of(reply.as_bytes()),
-                call: Value::Null,
-                reply: end.clone(),
-                ledger: None,
-            };
-            write.insert_journal(&step, &entry)?;
+            write.insert_mark(lease.run, &step, END, end.clone())?;
         }
         let finished = commit.status.is_final().then(|| write.now_text());
         write.later(
@@ -104,7 +101,7 @@ impl Store {
             write.project_becomes(&project, ProjectStatus::Building).await?;
         }
         let next = next.filter(|next| next.status.may_become(StepStatus::Running));
-        let attempt = next.map(|next| write.start_step(lease.run, &next));
+        let attempt = next.map(|next| write.start_step(lease.run, &next, base)).transpose()?;
         let mut bodies = commit.events.clone();
         bodies.extend(attempt.map(events).into_iter().flatten());
         write.append_events(&project, Some(lease.run), bodies).await?;

@@ -131,6 +131,29 @@ impl Write {
     }
 }
 
+impl Write {
+    /// Adds what the host itself notes of the try that is going on, at a position of its own.
+    pub(crate) fn insert_mark(
+        &mut self,
+        run: RunId,
+        step: &StepRecord,
+        position: &str,
+        reply: Value,
+    ) -> Result<()> {
+        let entry = JournalEntry {
+            run,
+            step: step.step.clone(),
+            attempt: step.attempt,
+            path: position.to_owned(),
+            digest: Digest::of(to_json(&reply)?.as_bytes()),
+            call: Value::Null,
+            reply,
+            ledger: None,
+        };
+        self.insert_journal(step, &entry)
+    }
+}
+
 /// What a row of the journal must still add up to when it is read: a database does not notice a
 /// flipped bit in a text, and a wrong answer must not be replayed.
 fn checksum(entry: &JournalEntry, call: &str, reply: &str) -> Digest {

@@ -47,7 +47,7 @@ mod tests;
 pub use backup::{Exported, Incoming, Part};
 pub use checkpoints::{Checkpoint, CheckpointAuthor, CheckpointPage, NewCheckpoint, Restored};
 pub use claims::{Claim, ClaimKind, Claimed, Lease};
-pub use commit::{END, StepCommit};
+pub use commit::{END, NextStep, StepCommit};
 pub use documents::Document;
 pub use error::{StartError, StoreError};
 pub use events::EventHint;
@@ -67,6 +67,7 @@ pub use requests::{Once, Outcome};
 pub use retention::{Gone, KeptProject, MIN_CHECKPOINTS, Prune, Pruned, Retention};
 pub use runs::{NewRun, StepSeed};
 pub use signals::{Owned, Standing, Wanted};
+pub use steps::{BASE, Begun};
 
 /// Short form used throughout.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -7,6 +7,7 @@ use gencode_core::{
     project::IllegalTransition,
     run::{StepRecord, StepStatus},
 };
+use serde_json::Value;
 
 use crate::{Lease, Result, Store, StoreError, connection::Write, row::Row, sql::sql};
 
@@ -23,6 +24,18 @@ pub(crate) fn step_of(row: &Row) -> Result<StepRecord> {
     })
 }
 
+/// Position in the journal of what a try began from.
+pub const BASE: &str = "@base";
+
+/// A try of a step that goes on now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Whether it begins only now: its journal holds nothing but what it begins from.
+    pub is_new: bool,
+}
+
 const STEPS: &str = "SELECT * FROM steps WHERE run = $1 ORDER BY position, step";
 const STEP: &str = "SELECT * FROM steps WHERE run = $1 AND step = $2";
 
@@ -33,29 +46,30 @@ impl Store {
         rows.iter().map(step_of).collect()
     }
 
-    /// Begins a step and returns the number of this try, from 1.
+    /// Begins a step.
     ///
     /// A step that is running already (its host died, or the run was paused in it) keeps its
-    /// number, and with it its journal. `events` makes, from the number, what is added to the
-    /// history when a new try begins.
+    /// number, and with it its journal. When a new try begins, `base` is the first entry of its
+    /// journal ([`BASE`]), and `events` makes, from its number, what is added to the history.
     pub async fn begin_step(
         &self,
         lease: &Lease,
         step: &str,
+        base: Option<Value>,
         events: impl FnOnce(u32) -> Vec<EventBody> + Send,
-    ) -> Result<u32> {
+    ) -> Result<Begun> {
         let around = crash_around!("store.step.begin");
         let (mut write, project, record) = self.write_to_step(around, lease, step).await?;
         if record.status == StepStatus::Running {
-            return Ok(record.attempt);
+            return Ok(Begun { attempt: record.attempt, is_new: false });
         }
         if !record.status.may_become(StepStatus::Running) {
             return Err(illegal(record.status, StepStatus::Running));
         }
-        let attempt = write.start_step(lease.run, &record);
+        let attempt = write.start_step(lease.run, &record, base)?;
         write.append_events(&project, Some(lease.run), events(attempt)).await?;
         write.commit().await?;
-        Ok(attempt)
+        Ok(Begun { attempt, is_new: true })
     }
 }
 
@@ -78,7 +92,12 @@ impl Write {
     }
 
     /// Begins another try of a step that may run. Returns its number.
-    pub(crate) fn start_step(&mut self, run: RunId, record: &StepRecord) -> u32 {
+    pub(crate) fn start_step(
+        &mut self,
+        run: RunId,
+        record: &StepRecord,
+        base: Option<Value>,
+    ) -> Result<u32> {
         let now = self.now_text();
         let attempt = record.attempt.saturating_add(1);
         self.later(
@@ -90,7 +109,11 @@ impl Write {
             .bind(i64::from(attempt))
             .bind(now),
         );
-        attempt
+        if let Some(reply) = base {
+            let record = StepRecord { status: StepStatus::Running, attempt, ..record.clone() };
+            self.insert_mark(run, &record, BASE, reply)?;
+        }
+        Ok(attempt)
     }
 
     pub(crate) async fn steps(&mut self, run: RunId) -> Result<Vec<StepRecord>> {

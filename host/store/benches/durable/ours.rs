@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use gencode_core::{
+    digest::Digest,
     event::EventBody,
     id::{HostId, ProjectId, RunId},
     project::{Project, ProjectStatus},
     run::{Generation, Run, RunKind, RunStatus, StepStatus},
 };
-use gencode_store::{Claim, Lease, NewRun, StepCommit, StepSeed, Store};
+use gencode_store::{Claim, Lease, NewRun, NextStep, StepCommit, StepSeed, Store};
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::task::JoinSet;
 use ulid::Ulid;
 
@@ -76,16 +78,22 @@ pub(crate) async fn walk(store: &Store, walks: Vec<Walk>) {
         all.spawn(async move {
             let mut steps = walk.steps.iter().peekable();
             if let Some(first) = steps.peek() {
-                store.begin_step(&walk.lease, first, started(first)).await.unwrap();
+                store.begin_step(&walk.lease, first, Some(base()), started(first)).await.unwrap();
             }
             while let Some(step) = steps.next() {
-                let next = steps.peek().map(|next| next.as_str());
-                let begun = started(next.unwrap_or_default());
+                let begun = started(steps.peek().map_or("", |next| next.as_str()));
+                let next = steps.peek();
+                let next = next.map(|next| NextStep { step: (*next).clone(), base: base() });
                 store.commit_step_and_begin(&walk.lease, &done(step), next, begun).await.unwrap();
             }
         });
     }
     all.join_all().await;
+}
+
+/// What a step begins from, as the engine notes it.
+fn base() -> serde_json::Value {
+    json!({ "manifest": Digest::of(b"files"), "documents": ["intent"], "digests": [Digest::of(b"intent")] })
 }
 
 fn started(step: &str) -> impl FnOnce(u32) -> Vec<EventBody> {

@@ -11,7 +11,7 @@ use gencode_core::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Pause, StartError, StoreError};
+use crate::{NextStep, Pause, StartError, StoreError};
 
 /// What a caller may do. Small numbers stand for projects, runs, hosts and steps, so that
 /// operations meet.
@@ -342,6 +342,10 @@ fn name(project: u8) -> String {
 const NAMES: [&str; 3] = STEPS;
 
 /// Does an operation for real. `started` counts the runs that were started.
+fn next_step(step: &str) -> NextStep {
+    NextStep { step: step.to_owned(), base: json!({ "manifest": "of now" }) }
+}
+
 async fn perform(
     store: &Store,
     op: &Op,
@@ -385,8 +389,8 @@ async fn perform(
         }
         Op::Begin { run, step } => {
             let lease = lease(run, leases);
-            let begun = store.begin_step(&lease, NAMES[usize::from(step)], |_| said()).await;
-            begun.map_or_else(Answer::from, |tries| Answer::Try(Some(tries)))
+            let begun = store.begin_step(&lease, NAMES[usize::from(step)], None, |_| said()).await;
+            begun.map_or_else(Answer::from, |begun| Answer::Try(Some(begun.attempt)))
         }
         Op::Record { run, step, path } => {
             let step = NAMES[usize::from(step)];
@@ -402,7 +406,7 @@ async fn perform(
             let end = StepCommit { events: said(), ..commit(NAMES[usize::from(step)], status) };
             let next = next.filter(|next| *next != step).map(|next| NAMES[usize::from(next)]);
             let lease = lease(run, leases);
-            let done = store.commit_step_and_begin(&lease, &end, next, |_| said());
+            let done = store.commit_step_and_begin(&lease, &end, next.map(next_step), |_| said());
             done.await.map_or_else(Answer::from, Answer::Try)
         }
         Op::Pause(run) => answer(store.pause_run(&lease(run, leases), &Pause::default()).await),

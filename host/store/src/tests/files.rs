@@ -99,7 +99,7 @@ async fn a_directory_that_cannot_be_written_is_named() {
 async fn a_full_disk_is_named_and_loses_nothing() {
     let fixture = fixture(Kind::Sqlite).await;
     let lease = fixture.claimed().await.lease;
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     // The writer's connection is the only one, so the limit is its.
     let limit = async |pages: &'static str| {
         let Engine::Sqlite { writer, .. } = &fixture.store.inner.engine else { unreachable!() };
@@ -127,7 +127,7 @@ async fn what_was_written_survives_an_end_without_a_close() {
     store.start_run(new_run("shop", 1)).await.unwrap();
     let claim = Claim { host: hid(1), lease_ms: 60_000, only: None };
     let lease = store.claim(&claim).await.unwrap().unwrap().lease;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.journal_append(&lease, &entry("analysis", 1, "0", Some("0.5"))).await.unwrap();
     store.commit_step(&lease, &commit("analysis", StepStatus::Completed)).await.unwrap();
     // What a killed process leaves: the file and its log, no clean shutdown. A copy of both while

@@ -123,10 +123,10 @@ async fn half_done(fixture: &Fixture) -> (Lease, Timestamp) {
     let store = &fixture.store;
     let lease = fixture.claimed().await.lease;
     store.add_checkpoint(&state(1, None, b"old"), vec![]).await.unwrap();
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.journal_append(&lease, &entry("analysis", 1, "0", Some("0.5"))).await.unwrap();
     put(fixture, &lease, "analysis", "one").await;
-    store.begin_step(&lease, "architecture", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "architecture", None, |_| vec![]).await.unwrap();
     let base =
         JournalEntry { reply: json!({"manifest": "x"}), ..entry("architecture", 1, "@base", None) };
     store.journal_append(&lease, &base).await.unwrap();

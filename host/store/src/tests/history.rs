@@ -64,7 +64,8 @@ async fn an_undone_write_sends_no_hint(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let mut hints = fixture.store.subscribe();
     let zombie = Lease { epoch: 99, ..lease };
-    let failed = fixture.store.begin_step(&zombie, "analysis", |_| vec![said(String::new())]).await;
+    let failed =
+        fixture.store.begin_step(&zombie, "analysis", None, |_| vec![said(String::new())]).await;
     assert!(failed.is_err());
     assert!(hints.try_recv().is_err());
     fixture

@@ -43,7 +43,7 @@ impl Fixture {
 
     async fn made_long_ago(&self) {
         let claimed = self.claimed().await;
-        self.store.begin_step(&claimed.lease, "analysis", |_| vec![]).await.unwrap();
+        self.store.begin_step(&claimed.lease, "analysis", None, |_| vec![]).await.unwrap();
         let base = entry("analysis", 1, "@base", None);
         self.store.journal_append(&claimed.lease, &base).await.unwrap();
         let paid = entry("analysis", 1, "0", Some("0.01"));

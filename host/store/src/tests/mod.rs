@@ -157,7 +157,7 @@ impl Fixture {
 
     /// Begins a step and ends it.
     pub(crate) async fn complete(&self, lease: &Lease, step: &str) {
-        self.store.begin_step(lease, step, |_| vec![]).await.unwrap();
+        self.store.begin_step(lease, step, None, |_| vec![]).await.unwrap();
         self.store.commit_step(lease, &commit(step, StepStatus::Completed)).await.unwrap();
     }
 

@@ -31,7 +31,7 @@ fn resumed() -> Vec<EventBody> {
 async fn an_answer_becomes_the_reply_of_the_call_that_asked(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.journal_append(&lease, &entry("analysis", 1, "2", None)).await.unwrap();
     let pause =
         Pause { question: Some(question()), reason: "a question".to_owned(), ..Pause::default() };
@@ -51,7 +51,10 @@ async fn an_answer_becomes_the_reply_of_the_call_that_asked(fixture: Fixture) {
     assert!(matches!(error, StoreError::Conflict(_)));
     let claimed = fixture.claim(2).await.unwrap();
     assert_eq!(claimed.kind, ClaimKind::Resumed);
-    assert_eq!(store.begin_step(&claimed.lease, "analysis", |_| vec![]).await.unwrap(), 1);
+    assert_eq!(
+        store.begin_step(&claimed.lease, "analysis", None, |_| vec![]).await.unwrap().attempt,
+        1
+    );
     let journal = store.journal_load(rid(1), "analysis", 1).await.unwrap();
     assert_eq!(journal.len(), 2);
     assert_eq!((journal[1].path.as_str(), &journal[1].reply), ("3", &json!({"ok": "blue"})));

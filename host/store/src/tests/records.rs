@@ -33,7 +33,7 @@ async fn projects_come_back_as_they_were_newest_first_page_by_page(fixture: Fixt
 
 async fn a_project_with_an_unfinished_run_is_not_deleted(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     fixture.store.journal_append(&lease, &entry("analysis", 1, "0", Some("1"))).await.unwrap();
     let refused = fixture.store.delete_project(&pid("shop")).await.unwrap_err();
     assert!(matches!(refused, StoreError::Conflict(_)), "{refused}");

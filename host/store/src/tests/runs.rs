@@ -142,7 +142,7 @@ async fn runs_of_dead_hosts_are_free_at_once(fixture: Fixture) {
 
 async fn a_zombie_cannot_write(fixture: Fixture) {
     let zombie = fixture.claimed().await.lease;
-    fixture.store.begin_step(&zombie, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&zombie, "analysis", None, |_| vec![]).await.unwrap();
     fixture.store.renew(&zombie, 0).await.unwrap();
     let owner = fixture.claim(2).await.unwrap().lease;
     let store = &fixture.store;
@@ -152,7 +152,7 @@ async fn a_zombie_cannot_write(fixture: Fixture) {
         let results = [
             store.renew(lease, 1000).await,
             store.release(lease).await,
-            store.begin_step(lease, "architecture", |_| vec![]).await.map(|_| ()),
+            store.begin_step(lease, "architecture", None, |_| vec![]).await.map(|_| ()),
             store.journal_append(lease, &entry("analysis", 1, "0", Some("1"))).await,
             store.commit_step(lease, &commit("analysis", StepStatus::Completed)).await,
             store.pause_run(lease, &crate::Pause::default()).await,
@@ -169,7 +169,7 @@ async fn a_zombie_cannot_write(fixture: Fixture) {
 
 async fn a_stopped_run_is_lost_to_its_owner(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     let run = fixture.store.stop_run(rid(1), "enough").await.unwrap();
     assert_eq!((run.status, run.reason.as_str()), (RunStatus::Stopped, "enough"));
     let late = fixture.store.commit_step(&lease, &commit("analysis", StepStatus::Completed)).await;
@@ -297,7 +297,7 @@ async fn a_continued_run_keeps_what_was_done(fixture: Fixture) {
         media_type: "application/json".to_owned(),
         content: "{}".to_owned(),
     };
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     let done = StepCommit {
         documents: vec![document("intent")],
         ..commit("analysis", StepStatus::Completed)
@@ -306,7 +306,7 @@ async fn a_continued_run_keeps_what_was_done(fixture: Fixture) {
     let skipped =
         StepCommit { reason: "no node".to_owned(), ..commit("architecture", StepStatus::Skipped) };
     fixture.store.commit_step(&lease, &skipped).await.unwrap();
-    fixture.store.begin_step(&lease, "backend", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "backend", None, |_| vec![]).await.unwrap();
     let failed =
         StepCommit { documents: vec![document("half")], ..commit("backend", StepStatus::Failed) };
     fixture.store.commit_step(&lease, &failed).await.unwrap();

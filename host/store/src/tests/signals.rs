@@ -50,7 +50,7 @@ async fn a_run_with_an_owner_is_only_marked(fixture: Fixture) {
     assert_eq!(owned[0].epoch, lease.epoch);
     assert_eq!(store.owned(&hid(2)).await.unwrap(), []);
     // It goes on writing until it is ready.
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.pause_run(&lease, &Pause::default()).await.unwrap();
     assert_eq!(store.standing(rid(1)).await.unwrap().wanted, None, "it is done");
     assert!(matches!(store.check_lease(&lease).await, Err(StoreError::LeaseLost(_))));
@@ -119,7 +119,7 @@ async fn a_paused_run_that_waited_for_a_moment_waits_for_a_person(fixture: Fixtu
 async fn a_reset_ends_everything_and_needs_no_readable_run(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     fixture.raw("UPDATE runs SET generation = 'not json', kind = '{'").await.unwrap();
     assert!(store.run(rid(1)).await.is_err(), "it is damaged");
     assert_eq!(store.reset_project(&pid("shop"), "reset").await.unwrap(), 1);
@@ -196,7 +196,7 @@ async fn old_requests_are_forgotten(fixture: Fixture) {
 async fn an_intent_goes_with_the_answer(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     let intent = store.intend(&lease, &site("3/0"), usd("0.25")).await.unwrap();
     assert_eq!((intent.tries, intent.lost, intent.pending), (1, 0, true));
     assert_eq!(intent.at_worst(), usd("0.25"));
@@ -214,7 +214,7 @@ async fn an_intent_goes_with_the_answer(fixture: Fixture) {
 async fn a_try_that_was_cut_off_stays_unconfirmed(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.intend(&lease, &site("3"), usd("0.25")).await.unwrap();
     store.expire_host(&hid(1)).await.unwrap();
     let lease = fixture.claim(2).await.unwrap().lease;
@@ -236,7 +236,7 @@ async fn a_try_that_was_cut_off_stays_unconfirmed(fixture: Fixture) {
 async fn a_postponed_call_waits_over_a_pause(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     for (path, wait) in [("3", 0), ("4", 3600)] {
         store.intend(&lease, &site(path), usd("0.25")).await.unwrap();
         store.postpone(&lease, &site(path), SignedDuration::from_secs(wait)).await.unwrap();
@@ -261,7 +261,7 @@ async fn a_postponed_call_waits_over_a_pause(fixture: Fixture) {
 async fn an_intent_needs_the_lease(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.intend(&lease, &site("3"), usd("0.25")).await.unwrap();
     store.expire_host(&hid(1)).await.unwrap();
     let lost = |error: StoreError| matches!(error, StoreError::LeaseLost(_));

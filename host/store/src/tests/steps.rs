@@ -24,13 +24,22 @@ fn started(attempt: u32) -> Vec<EventBody> {
 
 async fn a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
-    assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 1);
+    assert_eq!(
+        fixture.store.begin_step(&lease, "analysis", None, started).await.unwrap().attempt,
+        1
+    );
     fixture.store.renew(&lease, 0).await.unwrap();
     let lease = fixture.claim(2).await.unwrap().lease;
-    assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 1);
+    assert_eq!(
+        fixture.store.begin_step(&lease, "analysis", None, started).await.unwrap().attempt,
+        1
+    );
     let back = StepCommit { reason: "fault".to_owned(), ..commit("analysis", StepStatus::Waiting) };
     fixture.store.commit_step(&lease, &back).await.unwrap();
-    assert_eq!(fixture.store.begin_step(&lease, "analysis", started).await.unwrap(), 2);
+    assert_eq!(
+        fixture.store.begin_step(&lease, "analysis", None, started).await.unwrap().attempt,
+        2
+    );
     let events = fixture.store.events_after(&pid("shop"), 0, 100).await.unwrap();
     let tries: Vec<u32> = events
         .iter()
@@ -40,7 +49,7 @@ async fn a_recovered_step_keeps_its_attempt_and_a_repeated_one_gets_the_next(fix
         })
         .collect();
     assert_eq!(tries, [1, 2]);
-    let missing = fixture.store.begin_step(&lease, "nothing", |_| vec![]).await.unwrap_err();
+    let missing = fixture.store.begin_step(&lease, "nothing", None, |_| vec![]).await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound { what: "step", .. }));
 }
 
@@ -58,14 +67,14 @@ async fn an_illegal_step_transition_is_refused_and_leaves_nothing(fixture: Fixtu
         let again = fixture.store.commit_step(&lease, &commit("analysis", status)).await;
         assert!(matches!(again, Err(StoreError::Illegal(_))), "{status:?}");
     }
-    let again = fixture.store.begin_step(&lease, "analysis", |_| vec![]).await;
+    let again = fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await;
     assert!(matches!(again, Err(StoreError::Illegal(_))));
     assert_eq!(fixture.store.latest_checkpoint(&pid("shop")).await.unwrap(), None);
 }
 
 async fn a_journal_comes_back_as_it_was(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     for path in ["0", "1/0", "1/1", "2"] {
         let mut made = entry("analysis", 1, path, None);
         fixture.store.journal_append(&lease, &made).await.unwrap();
@@ -86,7 +95,7 @@ async fn a_journal_comes_back_as_it_was(fixture: Fixture) {
 
 async fn journal_and_ledger_are_written_together_or_not_at_all(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     let store = &fixture.store;
     store.journal_append(&lease, &entry("analysis", 1, "0", Some("0.1"))).await.unwrap();
     // The journal row is refused after the ledger could have been written, and the other way round.
@@ -112,7 +121,7 @@ async fn journal_and_ledger_are_written_together_or_not_at_all(fixture: Fixture)
 
 async fn a_commit_is_all_or_nothing(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
-    fixture.store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    fixture.store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     let document = Document {
         name: "intent".to_owned(),
         media_type: "application/json".to_owned(),
@@ -157,7 +166,7 @@ async fn a_checkpoint_on_an_old_state_is_refused(fixture: Fixture) {
     let user = NewCheckpoint { author: CheckpointAuthor::User, run: None, ..checkpoint(1, None) };
     let saved = store.add_checkpoint(&user, vec![EventBody::RunQueued]).await.unwrap();
     assert_eq!(store.checkpoint(cid(1)).await.unwrap(), saved);
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     let stale = StepCommit {
         checkpoint: Some(checkpoint(2, None)),
         ..commit("analysis", StepStatus::Completed)
@@ -177,7 +186,7 @@ async fn a_checkpoint_on_an_old_state_is_refused(fixture: Fixture) {
 async fn the_newest_document_of_a_name_wins(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let put = async |lease: &Lease, step: &str, name: &str, content: &str| {
-        fixture.store.begin_step(lease, step, |_| vec![]).await.unwrap();
+        fixture.store.begin_step(lease, step, None, |_| vec![]).await.unwrap();
         let document = Document {
             name: name.to_owned(),
             media_type: "text/plain".to_owned(),
@@ -205,7 +214,7 @@ async fn the_newest_document_of_a_name_wins(fixture: Fixture) {
 async fn an_answer_that_was_changed_is_noticed(fixture: Fixture) {
     let lease = fixture.claimed().await.lease;
     let store = &fixture.store;
-    store.begin_step(&lease, "analysis", |_| vec![]).await.unwrap();
+    store.begin_step(&lease, "analysis", None, |_| vec![]).await.unwrap();
     store.journal_append(&lease, &entry("analysis", 1, "0/1", None)).await.unwrap();
     for (harm, heal) in [
         ("reply = replace(reply, 'ok', 'no')", "reply = replace(reply, 'no', 'ok')"),
