@@ -29,10 +29,12 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Settings of every connection. A host that is stopped in the middle of a write must not keep its
 /// locks: whoever takes over its runs, at most two seconds after the lease, would wait for them.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("idle_in_transaction_session_timeout", "1500ms"),
     ("lock_timeout", "10s"),
     ("statement_timeout", "30s"),
+    // All statements are found by their keys: planning them anew for each value gains nothing.
+    ("plan_cache_mode", "force_generic_plan"),
 ];
 
 /// Channel of hints.

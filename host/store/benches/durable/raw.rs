@@ -14,11 +14,14 @@ use tokio::{
 };
 
 const AT: &str = "2026-11-22T12:00:00.000000+00:00";
+const BASE: &str = r#"{"manifest":"0af5e3f9c1d2b4a68790","documents":["intent"],"digests":["91b3c0d5e7f2a4688790"]}"#;
 const BODY: &str =
     r#"{"kind":"step_finished","step":"step-17","status":"completed","reason":"","summary":""}"#;
 
 /// Tables like those of the store, without its rules.
-const TABLES: [&str; 4] = [
+const TABLES: [&str; 5] = [
+    "CREATE TABLE raw_journal (run TEXT NOT NULL, step TEXT NOT NULL, attempt BIGINT NOT NULL, \
+     path TEXT NOT NULL, reply TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (run, step, attempt, path))",
     "CREATE TABLE raw_rows (n BIGINT NOT NULL, text TEXT NOT NULL)",
     "CREATE TABLE raw_projects (id TEXT PRIMARY KEY, last_seq BIGINT NOT NULL, modified_at TEXT NOT NULL)",
     "CREATE TABLE raw_steps (run TEXT NOT NULL, step TEXT NOT NULL, status TEXT NOT NULL, \
@@ -37,6 +40,8 @@ macro_rules! leave_a_step {
             .bind(run).bind(&here).bind(AT).execute(&mut *$tx).await.unwrap();
         sqlx::query("INSERT INTO raw_steps (run, step, status, attempt, at) VALUES ($1, $2, 'running', 1, $3)")
             .bind(run).bind(&next).bind(AT).execute(&mut *$tx).await.unwrap();
+        sqlx::query("INSERT INTO raw_journal (run, step, attempt, path, reply, at) VALUES ($1, $2, 1, '@base', $3, $4)")
+            .bind(run).bind(&next).bind(BASE).bind(AT).execute(&mut *$tx).await.unwrap();
         sqlx::query("UPDATE raw_projects SET last_seq = $2, modified_at = $3 WHERE id = $1")
             .bind(run).bind(step * 2).bind(AT).execute(&mut *$tx).await.unwrap();
         sqlx::query("INSERT INTO raw_events (project, seq, at, run, body) VALUES ($1, $2, $4, $1, $5), ($1, $3, $4, $1, $5)")
