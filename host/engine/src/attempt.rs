@@ -25,6 +25,7 @@ use crate::{
     housekeeping::Shortage,
     library::PluginSet,
     patience::{Waits, any_cause, may_pass, wants_space},
+    progress::Progress,
     pure::fatal,
     scope::{Beginning, Scope},
 };
@@ -49,6 +50,17 @@ pub(crate) struct Attempt {
     replay_before: u64,
 }
 
+/// One step and what it needs of its run.
+pub(crate) struct StepWork {
+    pub(crate) engine: Arc<Inner>,
+    pub(crate) hand: Arc<Hand>,
+    pub(crate) run: Arc<Run>,
+    pub(crate) plugins: Arc<PluginSet>,
+    pub(crate) external: ExternalTime,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) step: Step,
+}
+
 /// A recorded call and the one the guest makes now differ: guests must be deterministic.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -64,20 +76,17 @@ pub(crate) struct NonDeterminism {
 const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Attempt {
+    /// Begins try `number`, or takes it up where a host left it: then nothing is `fresh`.
     pub(crate) async fn begin(
-        engine: Arc<Inner>,
-        hand: Arc<Hand>,
-        run: Arc<Run>,
-        step: Step,
+        work: &StepWork,
         number: u32,
-        plugins: Arc<PluginSet>,
-        external: ExternalTime,
         fresh: Option<Fresh>,
     ) -> Result<Self, StepFailure> {
-        let lease = hand.lease.clone();
+        let StepWork { engine, hand, run, plugins, external, step, .. } = work;
+        let (engine, run) = (Arc::clone(engine), Arc::clone(run));
         let (recorded, waiting, Fresh { base: began, newest }) = match fresh {
             Some(fresh) => (HashMap::new(), HashMap::new(), fresh),
-            None => Self::remembered(&engine, &run, &step, number).await?,
+            None => Self::remembered(&engine, &run, step, number).await?,
         };
         let replay_before = recorded
             .keys()
@@ -88,19 +97,19 @@ impl Attempt {
         let beginning = Beginning {
             run,
             // As it was when the try began, whatever the pipeline says today.
-            step: began.step.unwrap_or(step),
+            step: began.step.unwrap_or_else(|| step.clone()),
             number,
-            plugins,
+            plugins: Arc::clone(plugins),
             base: engine.workspaces.manifest(ManifestDigest(began.manifest)).await?,
             documents,
         };
         let scope = Scope::new(beginning, Arc::clone(&engine.runtime), engine.workspaces.clone());
         Ok(Self {
             engine,
-            lease,
+            lease: hand.lease.clone(),
             scope,
-            external,
-            hand,
+            external: external.clone(),
+            hand: Arc::clone(hand),
             recorded,
             waiting,
             answered: Mutex::default(),

@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use gencode_core::{
     crash_point,
     event::EventBody,
-    pipeline::Step,
     run::{Run, RunStatus, StepStatus},
 };
 use gencode_store::{Claimed, Lease, Pause, StepCommit, StoreError};
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Inner,
-    attempt::{Attempt, StepFailure, sooner},
+    attempt::{Attempt, StepFailure, StepWork, sooner},
     base::Fresh,
     clock::ExternalTime,
     ending,
@@ -315,17 +314,6 @@ impl Driver {
     }
 }
 
-/// One step and what it needs of its run.
-struct StepWork {
-    engine: Arc<Inner>,
-    hand: Arc<Hand>,
-    run: Arc<Run>,
-    plugins: Arc<PluginSet>,
-    external: ExternalTime,
-    progress: Arc<Progress>,
-    step: Step,
-}
-
 /// All tries of one step. Boxed, because the compiler cannot see through so deep a future.
 fn run_step(
     work: StepWork,
@@ -335,32 +323,21 @@ fn run_step(
 }
 
 async fn tries(work: StepWork, mut begun: Option<Next>) -> Result<StepEnd, StepFailure> {
-    let StepWork { engine, hand, run, plugins, external, progress, step } = work;
+    let StepWork { engine, hand, run, step, .. } = &work;
     loop {
-        let (number, fresh) = match begun.take() {
-            Some(next) => (next.attempt, Some(next.fresh)),
-            None => {
-                let fresh = Fresh::now(&engine, &run, &step).await?;
-                let started = |attempt| vec![progress::started(&step, attempt)];
-                let entry = Some(fresh.entry()?);
-                let begun = engine.store.begin_step(&hand.lease, &step.id, entry, started).await?;
-                (begun.attempt, begun.is_new.then_some(fresh))
-            }
+        let (number, fresh) = if let Some(next) = begun.take() {
+            (next.attempt, Some(next.fresh))
+        } else {
+            let fresh = Fresh::now(engine, run, step).await?;
+            let started = |attempt| vec![progress::started(step, attempt)];
+            let entry = Some(fresh.entry()?);
+            let begun = engine.store.begin_step(&hand.lease, &step.id, entry, started).await?;
+            (begun.attempt, begun.is_new.then_some(fresh))
         };
         crash_point!("step.run.begun");
-        let attempt = Attempt::begin(
-            Arc::clone(&engine),
-            Arc::clone(&hand),
-            Arc::clone(&run),
-            step.clone(),
-            number,
-            Arc::clone(&plugins),
-            external.clone(),
-            fresh,
-        )
-        .await?;
+        let attempt = Attempt::begin(&work, number, fresh).await?;
         let may_retry = number < step.max_attempts;
-        match step::run(Arc::new(attempt), &progress, may_retry).await? {
+        match step::run(Arc::new(attempt), &work.progress, may_retry).await? {
             StepEnd::Ended(StepStatus::Waiting, ..) => {}
             end => return Ok(end),
         }
