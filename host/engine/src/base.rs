@@ -9,10 +9,9 @@ use gencode_core::{
     run::{Run, RunKind},
 };
 use gencode_runtime::types::{Document, Fault, Outcome};
-use gencode_store::{END, StepCommit, Store, StoreError};
+use gencode_store::{BaseEntry, END, StepCommit, Store, StoreError};
 use gencode_workspace::Change;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{Inner, convert, scope::Work};
 
@@ -79,8 +78,9 @@ impl Fresh {
     }
 
     /// As its journal keeps it.
-    pub(crate) fn entry(&self) -> Result<Value, BaseError> {
-        Ok(serde_json::to_value(&self.base)?)
+    pub(crate) fn entry(&self) -> Result<BaseEntry, BaseError> {
+        let value = serde_json::to_value(&self.base)?;
+        Ok(BaseEntry { manifest: self.base.manifest, value })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use gencode_core::{
     crash_around,
+    digest::Digest,
     event::EventBody,
     project::{IllegalTransition, ProjectStatus},
     run::{RunStatus, StepStatus},
@@ -9,7 +10,7 @@ use gencode_core::{
 use serde_json::Value;
 
 use crate::{
-    Document, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json, sql::sql,
+    BaseEntry, Document, Lease, NewCheckpoint, Result, Store, StoreError, row::to_json, sql::sql,
     steps::illegal,
 };
 
@@ -37,8 +38,8 @@ pub struct StepCommit {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NextStep {
     pub step: String,
-    /// What its try begins from ([`crate::BASE`]).
-    pub base: Value,
+    /// What its try begins from.
+    pub base: BaseEntry,
 }
 
 /// Position in the journal of how a try ended.
@@ -69,7 +70,8 @@ impl Store {
         }
         let report = to_json(&commit.report)?;
         if let Some(end) = &commit.end {
-            write.insert_mark(lease.run, &step, END, end.clone())?;
+            let digest = Digest::of(to_json(end)?.as_bytes());
+            write.insert_mark(lease.run, &step, END, digest, end.clone())?;
         }
         let finished = commit.status.is_final().then(|| write.now_text());
         write.later(

@@ -138,6 +138,7 @@ impl Write {
         run: RunId,
         step: &StepRecord,
         position: &str,
+        digest: Digest,
         reply: Value,
     ) -> Result<()> {
         let entry = JournalEntry {
@@ -145,7 +146,7 @@ impl Write {
             step: step.step.clone(),
             attempt: step.attempt,
             path: position.to_owned(),
-            digest: Digest::of(to_json(&reply)?.as_bytes()),
+            digest,
             call: Value::Null,
             reply,
             ledger: None,

@@ -67,7 +67,7 @@ pub use requests::{Once, Outcome};
 pub use retention::{Gone, KeptProject, MIN_CHECKPOINTS, Prune, Pruned, Retention};
 pub use runs::{NewRun, StepSeed};
 pub use signals::{Owned, Standing, Wanted};
-pub use steps::{BASE, Begun};
+pub use steps::{BASE, BaseEntry, Begun};
 
 /// Short form used throughout.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -2,6 +2,7 @@
 
 use gencode_core::{
     crash_around,
+    digest::Digest,
     event::EventBody,
     id::RunId,
     project::IllegalTransition,
@@ -26,6 +27,15 @@ pub(crate) fn step_of(row: &Row) -> Result<StepRecord> {
 
 /// Position in the journal of what a try began from.
 pub const BASE: &str = "@base";
+
+/// What a try begins from, for its journal ([`BASE`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaseEntry {
+    /// The files. Clean-ups keep what it names, backups take it along.
+    pub manifest: Digest,
+    /// All of it, as whoever works on the step reads it.
+    pub value: Value,
+}
 
 /// A try of a step that goes on now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +65,7 @@ impl Store {
         &self,
         lease: &Lease,
         step: &str,
-        base: Option<Value>,
+        base: Option<BaseEntry>,
         events: impl FnOnce(u32) -> Vec<EventBody> + Send,
     ) -> Result<Begun> {
         let around = crash_around!("store.step.begin");
@@ -96,7 +106,7 @@ impl Write {
         &mut self,
         run: RunId,
         record: &StepRecord,
-        base: Option<Value>,
+        base: Option<BaseEntry>,
     ) -> Result<u32> {
         let now = self.now_text();
         let attempt = record.attempt.saturating_add(1);
@@ -109,9 +119,9 @@ impl Write {
             .bind(i64::from(attempt))
             .bind(now),
         );
-        if let Some(reply) = base {
+        if let Some(BaseEntry { manifest, value }) = base {
             let record = StepRecord { status: StepStatus::Running, attempt, ..record.clone() };
-            self.insert_mark(run, &record, BASE, reply)?;
+            self.insert_mark(run, &record, BASE, manifest, value)?;
         }
         Ok(attempt)
     }

@@ -9,7 +9,7 @@ use gencode_core::{
     project::{Project, ProjectStatus},
     run::{Generation, Run, RunKind, RunStatus, StepStatus},
 };
-use gencode_store::{Claim, Lease, NewRun, NextStep, StepCommit, StepSeed, Store};
+use gencode_store::{BaseEntry, Claim, Lease, NewRun, NextStep, StepCommit, StepSeed, Store};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -92,8 +92,10 @@ pub(crate) async fn walk(store: &Store, walks: Vec<Walk>) {
 }
 
 /// What a step begins from, as the engine notes it.
-fn base() -> serde_json::Value {
-    json!({ "manifest": Digest::of(b"files"), "documents": ["intent"], "digests": [Digest::of(b"intent")] })
+fn base() -> BaseEntry {
+    let manifest = Digest::of(b"files");
+    let value = json!({ "manifest": manifest, "documents": ["intent"], "digests": [Digest::of(b"intent")] });
+    BaseEntry { manifest, value }
 }
 
 fn started(step: &str) -> impl FnOnce(u32) -> Vec<EventBody> {
