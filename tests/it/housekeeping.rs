@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::host::{Backend, Data, SOON, Server, files_of};
+use crate::host::{Backend, Data, SOON, Server};
 
 /// Nothing is too young to go; only for hosts that do nothing else.
 const NO_GRACE: (&str, &str) = ("GENCODE_GC_GRACE", "0s");
@@ -50,17 +50,23 @@ impl Data {
     /// Every blob, with its file.
     fn blobs(&self) -> Vec<PathBuf> {
         let shelf = |name: &str| name.len() == 2 && name.chars().all(|c| c.is_ascii_hexdigit());
-        files_of(&self.path().join("blobs"))
-            .into_iter()
-            .filter(|(name, _)| name.split_once('/').is_some_and(|(first, _)| shelf(first)))
-            .map(|(name, _)| self.path().join("blobs").join(name))
-            .collect()
+        // Their names only: one may be taken away while they are listed.
+        let mut blobs: Vec<PathBuf> = names(&self.path().join("blobs"))
+            .filter(|path| shelf(&path.file_name().unwrap().to_string_lossy()))
+            .flat_map(|shelf| names(&shelf).collect::<Vec<_>>())
+            .collect();
+        blobs.sort();
+        blobs
     }
 
     /// Makes everything below a folder look as if nobody had touched it for years.
     fn age(&self, folder: &str) {
         age(&self.path().join(folder));
     }
+}
+
+fn names(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
 }
 
 fn age(path: &Path) {
@@ -186,6 +192,8 @@ async fn a_backup_of_a_working_host_is_restored_whole(backend: Backend) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("backup.gencode");
     let path = file.to_str().unwrap();
+    // The file is in the backup, whatever of it is.
+    assert_eq!(server.put(&id, "scratch.md", "first").await.0, 200);
     let saving = async {
         for edit in 0..20 {
             assert_eq!(server.put(&id, "scratch.md", &format!("{edit}")).await.0, 200);
