@@ -4,6 +4,7 @@ use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use gencode_api::ApiConfig;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     cli::{Global, Serve},
@@ -41,6 +42,8 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         frontend_dist: serve.frontend_dist,
         allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
     };
+    // Before anyone can know that it serves: an early wish to stop is heard.
+    let stop = stop_signal();
     let router = gencode_api::router(host.engine.clone(), config);
     writeln!(
         std::io::stderr(),
@@ -51,7 +54,7 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     let engine = host.engine.clone();
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(async move {
-            stop_signal().await;
+            stop.await;
             // Ends the sockets, which would otherwise hold the shutdown for ever.
             engine.close();
         })
@@ -61,19 +64,26 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Resolves on Ctrl-C or SIGTERM.
-pub(crate) async fn stop_signal() {
-    let mut terminate =
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGTERM");
-                let _ = tokio::signal::ctrl_c().await;
-                return;
-            }
-        };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Resolves on Ctrl-C or SIGTERM. Listens from the call on, not only when it is waited for.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
+    let listen = |kind| match signal(kind) {
+        Ok(listening) => Some(listening),
+        Err(error) => {
+            tracing::warn!(%error, ?kind, "cannot listen for a signal");
+            None
+        }
+    };
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(listen);
+    async move {
+        let [mut interrupt, mut terminate] = signals;
+        tokio::select! {
+            Some(()) = one(&mut interrupt) => {}
+            Some(()) = one(&mut terminate) => {}
+            else => std::future::pending().await,
+        }
     }
+}
+
+async fn one(signal: &mut Option<Signal>) -> Option<()> {
+    signal.as_mut()?.recv().await
 }
