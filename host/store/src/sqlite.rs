@@ -22,6 +22,9 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pause before a file that another process is just making is opened once more.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// How long a caller waits for a connection of this process.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -42,8 +45,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const MIN_PAGE: u64 = 512;
 
-/// Opens the file for one line of writers and a few readers.
+/// Opens the file for one line of writers and a few readers. Several hosts may make it at once.
 pub(crate) async fn open(database: &Arc<str>, file: &Path) -> Result<(Lane, SqlitePool)> {
+    let until = tokio::time::Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match open_now(database, file).await {
+            // SQLite does not wait, whatever it is told, while another process turns on the log.
+            Err(StoreError::Busy { .. }) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn open_now(database: &Arc<str>, file: &Path) -> Result<(Lane, SqlitePool)> {
     let inspected = inspect(database, file).await?;
     let options = SqliteConnectOptions::new()
         .filename(file)
