@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::host::Data;
+use crate::{
+    control::{REQUEST, id_of, until, world},
+    host::Data,
+};
 
 /// Every model call a run made, from the ledger: what was finished is there exactly once.
 const CALLS: &str = "SELECT count(*) FROM ledger";
@@ -70,4 +73,24 @@ async fn audit_state_001_what_was_known_before_a_restart_is_known_after_it() {
     assert_eq!(answer["already_running"], true, "{answer}");
     server.wait_for(&id, "completed").await;
     assert_eq!(data.count("SELECT count(*) FROM runs").await, 1);
+}
+
+#[tokio::test]
+async fn a_try_that_recorded_nothing_at_all_is_taken_up_too() {
+    let (data, gate) = world().await;
+    gate.hold(Duration::from_hours(1));
+    let server = data.serve().await;
+    let project = server.start(REQUEST).await;
+    let run = id_of(&server.run_of(&project).await);
+    until("a call is under way", async || !gate.visits().is_empty()).await;
+    server.kill().await;
+    // As hosts left it that did not record what a try begins from as it begins.
+    assert_eq!(data.tamper("DELETE FROM journal").await, 1);
+
+    gate.hold(Duration::ZERO);
+    let server = data.serve().await;
+    server.until(&run, "completed").await;
+    assert_eq!(data.count("SELECT count(*) FROM steps WHERE attempt > 1").await, 0);
+    let begun = "SELECT count(*) FROM journal WHERE step = 'analysis' AND path = '@base'";
+    assert_eq!(data.count(begun).await, 1);
 }

@@ -86,7 +86,7 @@ impl Attempt {
         let (engine, run) = (Arc::clone(engine), Arc::clone(run));
         let (recorded, waiting, Fresh { base: began, newest }) = match fresh {
             Some(fresh) => (HashMap::new(), HashMap::new(), fresh),
-            None => Self::remembered(&engine, &run, step, number).await?,
+            None => Self::remembered(work, number).await?,
         };
         let replay_before = recorded
             .keys()
@@ -121,12 +121,11 @@ impl Attempt {
     /// What a try that began before has recorded, which of its calls may not be made yet, and what
     /// it began from.
     async fn remembered(
-        engine: &Inner,
-        run: &Run,
-        step: &Step,
+        work: &StepWork,
         number: u32,
     ) -> Result<(HashMap<String, JournalEntry>, HashMap<String, Timestamp>, Fresh), StepFailure>
     {
+        let StepWork { engine, hand, run, step, .. } = work;
         let entries = engine.store.journal_load(run.id, &step.id, number).await?;
         let mut recorded: HashMap<String, JournalEntry> =
             entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
@@ -137,10 +136,30 @@ impl Attempt {
             .filter(|intent| here(&intent.site))
             .filter_map(|intent| Some((intent.site.path, intent.retry_at?)))
             .collect();
-        let base = recorded.remove(BASE).ok_or_else(|| BaseError::Unknown(step.id.clone()))?;
-        let base = serde_json::from_value(base.reply)?;
-        let newest = base::visible(&engine.store, run).await?;
-        Ok((recorded, waiting, Fresh { base, newest }))
+        let fresh = match recorded.remove(BASE) {
+            Some(entry) => {
+                let base = serde_json::from_value(entry.reply)?;
+                Fresh { base, newest: base::visible(&engine.store, run).await? }
+            }
+            // It was about to end without working, or an older host died as it began: nothing of
+            // it was done.
+            None => {
+                let fresh = Fresh::now(engine, run, step).await?;
+                let entry = JournalEntry {
+                    run: run.id,
+                    step: step.id.clone(),
+                    attempt: number,
+                    path: BASE.to_owned(),
+                    digest: fresh.base.manifest,
+                    call: serde_json::Value::Null,
+                    reply: serde_json::to_value(&fresh.base)?,
+                    ledger: None,
+                };
+                engine.store.journal_append(&hand.lease, &entry).await?;
+                fresh
+            }
+        };
+        Ok((recorded, waiting, fresh))
     }
 
     /// Tells the user something, once: not again while a crashed try is caught up with.

@@ -70,6 +70,8 @@ impl Fresh {
         let mut newest = visible(&engine.store, run).await?;
         newest.retain(|known| commit.documents.iter().all(|document| document.name != known.name));
         newest.extend(commit.documents.iter().cloned());
+        // As the store has them.
+        newest.sort_by(|one, other| one.name.cmp(&other.name));
         let manifest = match &commit.checkpoint {
             Some(checkpoint) => checkpoint.manifest,
             None => engine.head(&run.project).await?,
@@ -123,8 +125,6 @@ pub(crate) enum BaseError {
     Stored(#[from] serde_json::Error),
     #[error("the document `{0}`, as the step saw it, is no longer kept")]
     Gone(String),
-    #[error("the journal does not say what the try of step `{0}` began from")]
-    Unknown(String),
 }
 
 /// The documents a try began with, from those [`visible`] now. Where a later step or run replaced

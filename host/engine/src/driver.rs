@@ -203,6 +203,10 @@ impl Driver {
             }
             let mut again = !next.blocked.is_empty();
             for step in &next.ready {
+                // A step that ends meanwhile may have begun it.
+                if !self.progress.take(step) {
+                    continue;
+                }
                 match self.budget_gate(step).await? {
                     None => self.start(running, step, None),
                     Some((status, reason)) => {

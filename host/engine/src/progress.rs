@@ -71,6 +71,16 @@ impl Progress {
         self.pipeline.next(|id| status.get(id).copied().unwrap_or(StepStatus::Waiting))
     }
 
+    /// Takes a step that waits, unless someone else has just taken it.
+    pub(crate) fn take(&self, id: &str) -> bool {
+        let mut status = self.status();
+        let waits = status.get(id).is_none_or(|status| *status == StepStatus::Waiting);
+        if waits {
+            status.insert(id.to_owned(), StepStatus::Running);
+        }
+        waits
+    }
+
     /// Takes a step that can begin once `done` is completed: nobody else begins it, unless it is
     /// [given back](Self::give_back).
     fn take_after(&self, done: &str) -> Option<Step> {
@@ -142,4 +152,33 @@ pub(crate) async fn budget_gate(
     );
     let status = if step.skippable { StepStatus::Skipped } else { StepStatus::Failed };
     Ok(Some((status, reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_taken_once() {
+        let pipeline = Arc::new(Pipeline::parse(crate::BUILD_PIPELINE).unwrap());
+        let first = pipeline.steps[0].id.clone();
+        let ready = || {
+            let progress = Progress::new(Arc::clone(&pipeline), &[]);
+            progress.set(&first, StepStatus::Running);
+            progress
+        };
+        let step = ready().take_after(&first).expect("something follows the first step").id;
+
+        let progress = ready();
+        assert_eq!(progress.take_after(&first).map(|step| step.id), Some(step.clone()));
+        assert!(!progress.take(&step), "its predecessor began it");
+
+        let progress = ready();
+        assert!(progress.take(&step));
+        assert_ne!(progress.take_after(&first).map(|step| step.id), Some(step.clone()));
+        progress.give_back(&step);
+        assert!(progress.take(&step), "it did not begin after all");
+        progress.set(&step, StepStatus::Completed);
+        assert!(!progress.take(&step), "it is done");
+    }
 }
