@@ -44,6 +44,10 @@ const CHANNEL: &str = "gencode_events";
 /// transaction would make all commits of the database stand in one line.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// Sends a hint. Nobody waits until it is on the disk: a transaction of NOTIFY has a number, so its
+/// end would be written there, in the way of those that must.
+const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+
 /// Most hints in one notification; its payload may have 8,000 bytes.
 const TOGETHER: usize = 50;
 
@@ -133,7 +137,7 @@ pub(crate) async fn tell(pool: PgPool, own: String, mut hints: mpsc::Receiver<Ev
         }
         let notice = Notice { from: own.clone(), news };
         let Ok(payload) = serde_json::to_string(&notice) else { continue };
-        let sent = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload);
+        let sent = sqlx::query(NOTIFY).bind(CHANNEL).bind(payload);
         if let Err(error) = sent.execute(&pool).await {
             tracing::debug!(%error, "other hosts were not told; they look by themselves");
         }
