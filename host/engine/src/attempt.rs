@@ -136,28 +136,25 @@ impl Attempt {
             .filter(|intent| here(&intent.site))
             .filter_map(|intent| Some((intent.site.path, intent.retry_at?)))
             .collect();
-        let fresh = match recorded.remove(BASE) {
-            Some(entry) => {
-                let base = serde_json::from_value(entry.reply)?;
-                Fresh { base, newest: base::visible(&engine.store, run).await? }
-            }
+        let fresh = if let Some(entry) = recorded.remove(BASE) {
+            let base = serde_json::from_value(entry.reply)?;
+            Fresh { base, newest: base::visible(&engine.store, run).await? }
+        } else {
             // It was about to end without working, or an older host died as it began: nothing of
             // it was done.
-            None => {
-                let fresh = Fresh::now(engine, run, step).await?;
-                let entry = JournalEntry {
-                    run: run.id,
-                    step: step.id.clone(),
-                    attempt: number,
-                    path: BASE.to_owned(),
-                    digest: fresh.base.manifest,
-                    call: serde_json::Value::Null,
-                    reply: serde_json::to_value(&fresh.base)?,
-                    ledger: None,
-                };
-                engine.store.journal_append(&hand.lease, &entry).await?;
-                fresh
-            }
+            let fresh = Fresh::now(engine, run, step).await?;
+            let entry = JournalEntry {
+                run: run.id,
+                step: step.id.clone(),
+                attempt: number,
+                path: BASE.to_owned(),
+                digest: fresh.base.manifest,
+                call: serde_json::Value::Null,
+                reply: serde_json::to_value(&fresh.base)?,
+                ledger: None,
+            };
+            engine.store.journal_append(&hand.lease, &entry).await?;
+            fresh
         };
         Ok((recorded, waiting, fresh))
     }
