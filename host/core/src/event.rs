@@ -10,10 +10,12 @@ use crate::{
 
 /// One fact about a project. Stored before it is shown; never changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     pub project: ProjectId,
     /// Position in the project's history, from 1, without gaps.
     pub seq: u64,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     pub run: Option<RunId>,
     pub body: EventBody,
@@ -21,6 +23,7 @@ pub struct Event {
 
 /// The kinds of facts. Stored as JSON tagged by `type`: variants and fields may be added, never renamed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventBody {
     RunQueued,

@@ -1,4 +1,4 @@
-//! Identifiers of runs, hosts, checkpoints and projects.
+//! Identifiers of runs, hosts, checkpoints, tokens and projects.
 
 use std::{fmt, str::FromStr};
 
@@ -21,6 +21,8 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Ulid);
 
@@ -80,12 +82,16 @@ ids! {
     HostId = "host";
     /// One state of a project's files.
     CheckpointId = "chk";
+    /// A token that lets its bearer use the API.
+    TokenId = "tok";
 }
 
 /// Id of a project: the name of its folder, minted from the request (http-ws-contract §1.2).
 ///
 /// Invariant: `^[A-Za-z0-9_-]{1,100}$`, so it is one harmless path component everywhere.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,100}$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectId(String);
 

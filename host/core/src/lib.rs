@@ -3,6 +3,7 @@
 //! **Invariant:** nothing here can fail because of the outside world: no clock, no randomness,
 //! no I/O, no async. *Checked by `tests/it/tidy.rs`: it depends on no crate that has any.*
 
+pub mod access;
 pub mod crash;
 pub mod digest;
 pub mod event;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// name; so it names the same file on every system and cannot leave the root by its text alone.
 /// Symbolic links are the directory's business (`gencode-workspace`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 #[serde(try_from = "String", into = "String")]
 pub struct WorkspacePath(String);
 

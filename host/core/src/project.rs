@@ -7,6 +7,7 @@ use crate::id::{ProjectId, RunId};
 
 /// State of a project (design §6, audit VALID-001).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectStatus {
     /// Nothing was run yet.
@@ -94,6 +95,7 @@ pub struct Project {
 
 /// The moment in another project's life that a forked project began from. That project may be gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ForkOrigin {
     pub project: ProjectId,
     pub run: RunId,

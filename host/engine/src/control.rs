@@ -34,7 +34,7 @@ const MAX_LISTED: u32 = 1000;
 pub type Key<'a> = Option<&'a str>;
 
 /// Everything about a run that a person may want to know.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct RunView {
     pub id: RunId,
     pub project_id: ProjectId,
@@ -68,7 +68,7 @@ pub struct RunView {
 
 /// What became of a wish: the run as it stood when it was taken. A repeat of the request with the
 /// same key gets the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Receipt {
     pub id: RunId,
     pub project_id: ProjectId,
@@ -84,7 +84,7 @@ impl From<Run> for Receipt {
 }
 
 /// Calls that may have been charged or not: their host died, or the connection broke.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Unconfirmed {
     pub calls: u64,
     /// What they cost at most, in US dollars, exact. Budgets count it, sums do not.
@@ -92,7 +92,7 @@ pub struct Unconfirmed {
 }
 
 /// A question to the user.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct QuestionView {
     pub step: String,
     pub text: String,
@@ -102,7 +102,7 @@ pub struct QuestionView {
 }
 
 /// One step of a [`RunView`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StepView {
     pub id: String,
     pub status: &'static str,
@@ -165,7 +165,7 @@ impl Control {
         self.views(self.store.active_runs().await?).await
     }
 
-    async fn views(&self, runs: Vec<Run>) -> Result<Vec<RunView>, EngineError> {
+    pub(crate) async fn views(&self, runs: Vec<Run>) -> Result<Vec<RunView>, EngineError> {
         let mut views = Vec::with_capacity(runs.len());
         for run in runs {
             views.push(self.view(run).await?);

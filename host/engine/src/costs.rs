@@ -11,7 +11,7 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Serialize;
 
 /// Tokens and calls of one agent or step.
-#[derive(Debug, Default, Clone, Serialize)]
+#[derive(Debug, Default, Clone, Serialize, utoipa::ToSchema)]
 pub struct Tally {
     pub input: u64,
     pub output: u64,
@@ -32,7 +32,7 @@ impl Tally {
 }
 
 /// A tally with its money.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct PricedTally {
     #[serde(flatten)]
     pub tally: Tally,
@@ -40,7 +40,7 @@ pub struct PricedTally {
 }
 
 /// One step of the dashboard.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StepCosts {
     #[serde(flatten)]
     pub tally: Tally,
@@ -50,7 +50,7 @@ pub struct StepCosts {
 }
 
 /// One model call of the dashboard.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CallCosts {
     pub timestamp: String,
     pub step: String,
@@ -63,7 +63,7 @@ pub struct CallCosts {
 }
 
 /// All twelve keys of `GET /api/tracking/{id}/costs`, always.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Costs {
     pub total_input_tokens: u64,
     pub total_output_tokens: u64,
@@ -81,7 +81,7 @@ pub struct Costs {
 }
 
 /// The one place where money becomes a float: for display, after all sums are done.
-fn shown(amount: Decimal, places: u32) -> f64 {
+pub(crate) fn shown(amount: Decimal, places: u32) -> f64 {
     amount.round_dp(places).to_f64().unwrap_or(f64::MAX)
 }
 

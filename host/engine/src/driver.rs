@@ -314,6 +314,7 @@ impl Driver {
         crash_point!("run.finish.before");
         self.engine.store.finish_run(&self.hand.lease, status, &reason, vec![event]).await?;
         crash_point!("run.finish.after");
+        self.engine.meters.run_ended(status.as_str());
         Ok(())
     }
 }
@@ -341,9 +342,12 @@ async fn tries(work: StepWork, mut begun: Option<Next>) -> Result<StepEnd, StepF
         crash_point!("step.run.begun");
         let attempt = Attempt::begin(&work, number, fresh).await?;
         let may_retry = number < step.max_attempts;
-        match step::run(Arc::new(attempt), &work.progress, may_retry).await? {
-            StepEnd::Ended(StepStatus::Waiting, ..) => {}
-            end => return Ok(end),
+        let end = step::run(Arc::new(attempt), &work.progress, may_retry).await?;
+        if let StepEnd::Ended(status, ..) = &end {
+            engine.meters.step_ended(&step.id, status.as_str());
+        }
+        if !matches!(end, StepEnd::Ended(StepStatus::Waiting, ..)) {
+            return Ok(end);
         }
     }
 }

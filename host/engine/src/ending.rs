@@ -70,7 +70,11 @@ async fn fail(engine: &Inner, lease: &Lease, run: &Run, failure: &StepFailure) {
     let finished = insist(&engine.closing, async || {
         engine.store.finish_run(lease, RunStatus::Failed, &error, vec![event.clone()]).await
     });
-    report(lease, "be ended", finished.await);
+    let finished = finished.await;
+    if finished.is_ok() {
+        engine.meters.run_ended(RunStatus::Failed.as_str());
+    }
+    report(lease, "be ended", finished);
 }
 
 /// Somebody wanted it stopped, and nothing of it goes on any more.
@@ -78,7 +82,8 @@ pub(crate) async fn stopped(engine: &Inner, run: &Run, reason: &str) {
     engine.stop_preview_of(run).await;
     let stopped = insist(&engine.closing, async || engine.store.stop_run(run.id, reason).await);
     match stopped.await {
-        Ok(_) | Err(StoreError::Illegal(_)) => {}
+        Ok(_) => engine.meters.run_ended(RunStatus::Stopped.as_str()),
+        Err(StoreError::Illegal(_)) => {}
         Err(error) => tracing::error!(run = %run.id, %error, "the run could not be stopped"),
     }
 }

@@ -25,6 +25,11 @@ pub enum EngineError {
     NoSuchCheckpoint(String),
     #[error("{0}")]
     NoSuchStep(String),
+    #[error("there is no token `{0}`")]
+    NoSuchToken(String),
+    /// A token cannot be made so.
+    #[error("{0}")]
+    Token(String),
     /// The run cannot be forked there.
     #[error("{0}")]
     CannotFork(String),
@@ -90,6 +95,7 @@ impl From<StoreError> for EngineError {
                 Err(error) => Self::internal("the store names a run wrongly", error),
             },
             StoreError::NotFound { what: "checkpoint", id } => Self::NoSuchCheckpoint(id),
+            StoreError::NotFound { what: "token", id } => Self::NoSuchToken(id),
             other => Self::internal("the store did not do what was asked", other),
         }
     }

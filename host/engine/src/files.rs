@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 /// A file or folder of the tree.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Node {
     pub name: String,
     /// Relative to the project, with `/`.
@@ -15,6 +15,7 @@ pub struct Node {
     pub kind: &'static str,
     /// Of a folder; absent on files.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
     pub children: Option<Vec<Node>>,
 }
 

@@ -138,6 +138,7 @@ impl Guest {
     /// Agents are run again after a restart; their model calls are answered from the record.
     async fn invoke(&self, seq: u64, path: &str, calls: Vec<AgentCall>) -> Answer {
         let top = self.top.unwrap_or(seq);
+        let names: Vec<String> = calls.iter().map(|call| call.agent.clone()).collect();
         let host = |index: usize, agent: &Arc<Plugin>, call: &AgentCall| -> Arc<dyn Host> {
             Arc::new(Self {
                 attempt: Arc::clone(&self.attempt),
@@ -147,7 +148,13 @@ impl Guest {
                 is_retry: !call.request.findings.is_empty(),
             })
         };
-        pure::invoke(&self.attempt.scope, calls, host).await
+        let answer = pure::invoke(&self.attempt.scope, calls, host).await;
+        if let Ok(Ok(HostReply::Answers(answers))) = &answer {
+            for (name, answer) in names.iter().zip(answers) {
+                self.attempt.engine.meters.plugin_called(name, answer.is_ok());
+            }
+        }
+        answer
     }
 }
 

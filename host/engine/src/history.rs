@@ -38,7 +38,7 @@ pub struct History {
 }
 
 /// One state of a project's files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CheckpointInfo {
     pub id: CheckpointId,
     /// The state before; none for the first.
@@ -46,6 +46,7 @@ pub struct CheckpointInfo {
     pub run: Option<RunId>,
     /// The step that made it; empty when none did.
     pub step: String,
+    #[schema(value_type = String)]
     pub author: CheckpointAuthor,
     /// Who made it, as a person reads it; empty where it was not recorded.
     pub performer: String,
@@ -57,7 +58,7 @@ pub struct CheckpointInfo {
 }
 
 /// How many files differ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ChangeCounts {
     pub added: usize,
     pub changed: usize,
@@ -65,7 +66,7 @@ pub struct ChangeCounts {
 }
 
 /// Some checkpoints, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CheckpointList {
     pub checkpoints: Vec<CheckpointInfo>,
     /// Where the next page begins; none at the end.
@@ -73,39 +74,42 @@ pub struct CheckpointList {
 }
 
 /// A checkpoint with its files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CheckpointFiles {
     #[serde(flatten)]
     pub checkpoint: CheckpointInfo,
     /// All files, sorted by path.
     pub files: Vec<FileInfo>,
     /// What changed since the state before; none when that state is no longer kept.
+    #[schema(value_type = Option<Vec<Object>>)]
     pub changed: Option<Vec<FileChange>>,
 }
 
 /// One file of a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FileInfo {
     pub path: WorkspacePath,
     /// Bytes.
     pub size: u64,
     pub executable: bool,
     /// Who wrote it; what a user wrote once stays the user's.
+    #[schema(value_type = String)]
     pub author: Author,
 }
 
 /// What differs between two checkpoints.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CheckpointDiff {
     /// None: the state before the first checkpoint, which has no files.
     pub from: Option<CheckpointId>,
     pub to: CheckpointId,
     pub counts: ChangeCounts,
+    #[schema(value_type = Vec<Object>)]
     pub files: Vec<FileDiff>,
 }
 
 /// What a restore did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Restored {
     /// Whether there is a new checkpoint; not when the files were so already.
     pub restored: bool,

@@ -33,6 +33,7 @@ use crate::{
     hosts::HostLock,
     housekeeping::{Keeper, Space},
     library::Library,
+    meters::Meters,
     model::UnderWay,
 };
 
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) library: Library,
     pub(crate) space: Space,
     pub(crate) keeper: Keeper,
+    pub(crate) meters: Meters,
     pub(crate) build: Arc<Pipeline>,
     pub(crate) refine: Arc<Pipeline>,
     pub(crate) seed: Vec<SeedFile>,
@@ -122,6 +124,7 @@ impl Inner {
         Ok(Self {
             space: Space::new(config.space.clone()),
             keeper,
+            meters: Meters::default(),
             previews: Previews::new(parts.sandbox.clone()),
             store: parts.store,
             workspaces: parts.workspaces,

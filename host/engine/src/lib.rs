@@ -10,6 +10,8 @@
 //! - what a step wrote reaches the project in one transaction or not at all (`step.rs`);
 //! - the handle decides nothing about time: who works on a run is the store's lease.
 
+pub mod access;
+mod apply;
 mod attempt;
 mod base;
 mod checks;
@@ -32,8 +34,10 @@ pub mod history;
 mod hosts;
 pub mod housekeeping;
 mod inner;
+pub mod insight;
 mod leftovers;
 mod library;
+mod meters;
 mod model;
 mod news;
 mod patience;
@@ -60,6 +64,7 @@ use rust_decimal::Decimal;
 use ulid::Ulid;
 
 pub use self::{
+    apply::Applied,
     components::ComponentError,
     error::EngineError,
     forks::{ForkRequest, Forked},
@@ -68,6 +73,7 @@ pub use self::{
     news::{Closed, News},
     projects::NewProject,
 };
+pub use gencode_sandbox::{Preview, PreviewState};
 pub(crate) use inner::Inner;
 
 /// The default pipeline: the eleven steps of domain-rules §2.1.

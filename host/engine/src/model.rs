@@ -160,6 +160,7 @@ impl Guest {
         let intent = engine.store.intend(&attempt.lease, site, most).await?;
         crash_point!("model.call.before");
         let answer = engine.gateway.complete(&run.provider, &run.model, &request).await;
+        engine.meters.model_called(&run.provider, answer.is_ok());
         crash_point!("model.call.after");
         if let Err(error) = &answer
             && let Some(wait) = wait_of(error, intent.waits)

@@ -1,7 +1,7 @@
 //! Showing a finished application.
 
 use gencode_core::{event::EventBody, id::ProjectId};
-use gencode_sandbox::{PreviewState, ServeSpec};
+use gencode_sandbox::{Preview, PreviewState, ServeSpec};
 
 use crate::{Engine, EngineError};
 
@@ -30,6 +30,18 @@ impl Engine {
             )));
         };
         Ok(self.0.previews.start(id.as_str(), spec).await?.url)
+    }
+
+    /// The preview as it is on this host; none where it was never started.
+    pub async fn preview_state(&self, id: &ProjectId) -> Result<Option<Preview>, EngineError> {
+        self.0.store.project(id).await?;
+        Ok(self.0.previews.get(id.as_str()))
+    }
+
+    /// Stops the preview on this host. Returns whether it ran.
+    pub async fn stop_preview(&self, id: &ProjectId) -> Result<bool, EngineError> {
+        self.0.store.project(id).await?;
+        Ok(self.0.previews.stop(id.as_str()).await)
     }
 
     /// Serves the application and tells everyone who watches the project.

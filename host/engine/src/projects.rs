@@ -121,6 +121,15 @@ impl Engine {
         }
     }
 
+    /// One page of projects, newest first.
+    pub async fn project_page(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<gencode_store::ProjectPage, EngineError> {
+        Ok(self.0.store.list_projects(limit, cursor).await?)
+    }
+
     /// Deletes a project with its history and files. Refused while it is being worked on.
     pub async fn delete_project(&self, id: &ProjectId) -> Result<(), EngineError> {
         self.0.store.project(id).await?;
@@ -190,7 +199,8 @@ impl Engine {
     /// Chooses the provider and model of projects that name none; kept over restarts.
     pub async fn choose_provider(&self, provider: &str, model: &str) -> Result<(), EngineError> {
         self.usable(provider, model)?;
-        let chosen = ChosenProvider { provider: provider.to_owned(), model: model.to_owned() };
+        let (provider, model) = self.resolved(provider, model);
+        let chosen = ChosenProvider { provider, model };
         Ok(self.0.store.put_setting(CHOSEN_PROVIDER, &chosen).await?)
     }
 
@@ -212,6 +222,11 @@ impl Engine {
         limit: u32,
     ) -> Result<Vec<Event>, EngineError> {
         Ok(self.0.store.events_after(id, seq, limit).await?)
+    }
+
+    /// Number of the newest event of a project; 0 when there is none.
+    pub async fn last_seq(&self, id: &ProjectId) -> Result<u64, EngineError> {
+        Ok(self.0.store.last_seq(id).await?)
     }
 
     /// A project, the events of its latest run, and the number of the last event they include.

@@ -45,6 +45,8 @@ pub(crate) async fn run(
         Err(CallError::Host(source)) => return Err(StepFailure::Call(source)),
         Err(error) => return Err(StepFailure::Call(error.into())),
     };
+    let engine = &attempt.engine;
+    engine.meters.plugin_called(&attempt.scope.step.handler, end.outcome.is_ok());
     // In the same transaction as what it says: a replay compares with it.
     let recorded = serde_json::to_value(&end)?;
     let fault = match (end.fault(), &end.outcome) {

@@ -45,7 +45,7 @@ pub struct StepSummary {
 }
 
 /// Numbers of one test suite.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TestCounts {
     pub passed: u32,
     pub failed: u32,
@@ -68,7 +68,7 @@ pub struct AcceptanceCheck {
 }
 
 /// What the model calls used.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, utoipa::ToSchema)]
 pub struct Usage {
     pub calls: u64,
     pub input_tokens: u64,
@@ -78,7 +78,7 @@ pub struct Usage {
 }
 
 /// One plugin the run used.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct PluginSummary {
     pub id: String,
     pub version: String,

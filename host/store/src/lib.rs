@@ -9,6 +9,7 @@
 //! - instants (and so leases) come from the database's clock, never from a host's;
 //! - every write of a run's owner names its [`Lease`] and is refused once the epoch moved.
 
+mod access;
 mod backup;
 mod checkpoints;
 mod claims;

@@ -34,6 +34,9 @@ pub struct NewRun {
     pub continues: Option<RunId>,
 }
 
+/// Most runs of one list.
+const MAX_PAGE: u32 = 500;
+
 pub(crate) fn run_of(row: &Row) -> Result<Run> {
     Ok(Run {
         id: row.parsed("id")?,
@@ -128,6 +131,38 @@ impl Store {
                          ORDER BY created_at DESC, id DESC LIMIT $2");
         let rows = self.all(query.bind(project.to_string()).bind(i64::from(limit))).await?;
         rows.iter().map(run_of).collect()
+    }
+
+    /// Runs that began before `before` (all for the first page), newest first, of one project or
+    /// of all, in one state or in any; at most `limit` (and at most 500).
+    pub async fn list_runs(
+        &self,
+        project: Option<&ProjectId>,
+        status: Option<RunStatus>,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<Run>> {
+        // Ids sort by time; `s` is behind all of them.
+        let before = before.map_or_else(|| "s".to_owned(), |before| before.to_string());
+        let of_project = if project.is_some() { "AND project = $3" } else { "AND $3 = ''" };
+        let in_status = if status.is_some() { "AND status = $4" } else { "AND $4 = ''" };
+        let query = sql(format!(
+            "SELECT * FROM runs WHERE id < $1 {of_project} {in_status} ORDER BY id DESC LIMIT $2"
+        ))
+        .bind(before)
+        .bind(i64::from(limit.min(MAX_PAGE)))
+        .bind(project.map(ProjectId::to_string).unwrap_or_default())
+        .bind(status.map_or("", RunStatus::as_str));
+        self.all(query).await?.iter().map(run_of).collect()
+    }
+
+    /// How many runs there are in each state that is not final.
+    pub async fn count_active(&self) -> Result<Vec<(RunStatus, u64)>> {
+        let query = sql("SELECT status, count(*) AS runs FROM runs \
+                         WHERE status IN ('queued', 'running', 'paused') GROUP BY status");
+        let rows = self.all(query).await?;
+        let count = |row: &Row| Ok((row.word("status", RunStatus::parse)?, row.natural("runs")?));
+        rows.iter().map(count).collect()
     }
 
     /// All runs that are not final, oldest first.

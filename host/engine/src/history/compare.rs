@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Two projects side by side.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Comparison {
     pub a: Outcome,
     pub b: Outcome,
@@ -33,7 +33,7 @@ pub struct Comparison {
 }
 
 /// One project of a [`Comparison`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Outcome {
     pub project: ProjectId,
     pub name: String,
@@ -46,7 +46,7 @@ pub struct Outcome {
 }
 
 /// The run of an [`Outcome`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct RunOutcome {
     pub id: RunId,
     #[serde(flatten)]
@@ -71,7 +71,7 @@ pub struct RunOutcome {
 }
 
 /// How many remarks reports still have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Findings {
     pub errors: u32,
     pub warnings: u32,
@@ -79,7 +79,7 @@ pub struct Findings {
 }
 
 /// One step in both runs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StepPair {
     pub step: String,
     pub a: Option<StepOutcome>,
@@ -87,7 +87,7 @@ pub struct StepPair {
 }
 
 /// One step of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StepOutcome {
     pub status: StepStatus,
     pub reason: String,
@@ -102,11 +102,12 @@ pub struct StepOutcome {
 }
 
 /// How the files differ.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FilesCompared {
     #[serde(flatten)]
     pub counts: ChangeCounts,
     pub same: usize,
+    #[schema(value_type = Vec<Object>)]
     pub differing: Vec<FileChange>,
 }
 

@@ -1,4 +1,9 @@
-//! Projects, memory, settings and previews.
+//! Projects, memory, settings, previews, tokens and the audit log.
+
+use gencode_core::{
+    access::{AuditEntry, Role, Token},
+    id::TokenId,
+};
 
 use super::*;
 use crate::{MAX_MEMORY_KEYS, MAX_MEMORY_VALUE_BYTES, StoreError};
@@ -8,6 +13,8 @@ on_both! {
     a_project_with_an_unfinished_run_is_not_deleted,
     memory_is_private_and_bounded,
     settings_plugins_and_previews_are_kept,
+    tokens_are_known_by_their_digest_and_revoked_for_ever,
+    changes_are_noted_in_order_and_never_altered,
 }
 
 async fn projects_come_back_as_they_were_newest_first_page_by_page(fixture: Fixture) {
@@ -96,4 +103,51 @@ async fn settings_plugins_and_previews_are_kept(fixture: Fixture) {
     assert_eq!(store.previews().await.unwrap(), [preview]);
     store.delete_project(&pid("shop")).await.unwrap();
     assert_eq!(store.preview(&pid("shop")).await.unwrap(), None);
+}
+
+async fn tokens_are_known_by_their_digest_and_revoked_for_ever(fixture: Fixture) {
+    let store = &fixture.store;
+    assert!(!store.wants_tokens().await.unwrap());
+    let token = Token {
+        id: TokenId::from_ulid(7.into()),
+        name: "ci".to_owned(),
+        role: Role::Editor,
+        created_at: at(5),
+        expires_at: Some(at(50)),
+        revoked_at: None,
+    };
+    store.add_token(&token, Digest::of(b"secret")).await.unwrap();
+    assert!(store.wants_tokens().await.unwrap());
+    assert_eq!(store.token(Digest::of(b"secret")).await.unwrap(), Some(token.clone()));
+    assert_eq!(store.token(Digest::of(b"another")).await.unwrap(), None);
+    store.revoke_token(token.id).await.unwrap();
+    let revoked = store.tokens().await.unwrap().remove(0);
+    assert!(revoked.revoked_at.is_some());
+    store.revoke_token(token.id).await.unwrap();
+    assert_eq!(store.tokens().await.unwrap(), [revoked], "revoked once");
+    assert!(!store.wants_tokens().await.unwrap());
+    let nobody = store.revoke_token(TokenId::from_ulid(8.into())).await.unwrap_err();
+    assert!(matches!(nobody, StoreError::NotFound { what: "token", .. }), "{nobody}");
+}
+
+async fn changes_are_noted_in_order_and_never_altered(fixture: Fixture) {
+    let store = &fixture.store;
+    let entry = |target: &str| AuditEntry {
+        who: "local".to_owned(),
+        role: Role::Operator,
+        action: "DELETE /api/projects/{id}".to_owned(),
+        target: target.to_owned(),
+        status: 200,
+        request: "req".to_owned(),
+    };
+    for target in ["shop", "blog", "shop"] {
+        store.add_audit(&entry(target)).await.unwrap();
+    }
+    let all = store.audit(None, None, 2).await.unwrap();
+    assert_eq!((all.len(), &all[0].entry), (2, &entry("shop")));
+    let rest = store.audit(None, Some(all[1].n), 9).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    let shop = store.audit(Some("shop"), None, 9).await.unwrap();
+    assert_eq!(shop.iter().map(|row| row.n).collect::<Vec<_>>(), [all[0].n, rest[0].n]);
+    assert!(fixture.raw("UPDATE audit SET who = 'nobody'").await.is_err());
 }
