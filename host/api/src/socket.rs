@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, close_code},
     },
+    http::StatusCode,
     response::Response,
 };
 use gencode_core::{
+    access::{AuditEntry, Role},
     event::{Event, EventBody},
     id::ProjectId,
 };
@@ -20,7 +23,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     Api,
-    error::{ApiError, Path, Query},
+    access::Caller,
+    error::ApiError,
+    extract::{Path, Query},
     messages,
 };
 
@@ -40,11 +45,14 @@ pub(crate) async fn connect(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
     Query(from): Query<From>,
+    Extension(caller): Extension<Caller>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     api.engine.project(&id).await?;
+    let listening = api.meters.listening();
     Ok(upgrade.max_message_size(MAX_FRAME).on_upgrade(move |socket| async move {
-        if let Err(ended) = serve(&api, &id, from, socket).await {
+        let _counted = listening;
+        if let Err(ended) = serve(&api, &id, from, &caller, socket).await {
             tracing::debug!(project = %id, %ended, "socket closed");
         }
     }))
@@ -69,7 +77,13 @@ enum Ended {
     Store(#[from] gencode_engine::EngineError),
 }
 
-async fn serve(api: &Api, id: &ProjectId, from: From, mut socket: WebSocket) -> Result<(), Ended> {
+async fn serve(
+    api: &Api,
+    id: &ProjectId,
+    from: From,
+    caller: &Caller,
+    mut socket: WebSocket,
+) -> Result<(), Ended> {
     let mut news = api.engine.watch(id);
     let mut nudges = api.nudges.subscribe();
     let mut seen = match from.after {
@@ -106,7 +120,7 @@ async fn serve(api: &Api, id: &ProjectId, from: From, mut socket: WebSocket) -> 
                         let why = "expected a JSON object with a `type`";
                         return close(&mut socket, close_code::INVALID, why).await;
                     };
-                    hear(api, id, incoming).await;
+                    hear(api, id, caller, incoming).await;
                 }
             },
         }
@@ -124,15 +138,32 @@ struct Incoming {
     message: String,
 }
 
-async fn hear(api: &Api, id: &ProjectId, incoming: Incoming) {
+async fn hear(api: &Api, id: &ProjectId, caller: &Caller, incoming: Incoming) {
     if incoming.kind != "USER_INPUT"
         || incoming.project != id.as_str()
         || incoming.message.is_empty()
     {
         return;
     }
-    if let Err(error) = api.engine.say(id, &incoming.message).await {
+    let status = if caller.role < Role::Editor {
+        tracing::info!(project = %id, who = %caller.who, "user input of a viewer was not taken");
+        StatusCode::FORBIDDEN
+    } else if let Err(error) = api.engine.say(id, &incoming.message).await {
         tracing::info!(project = %id, %error, "user input was not taken");
+        StatusCode::CONFLICT
+    } else {
+        StatusCode::OK
+    };
+    let entry = AuditEntry {
+        who: caller.who.clone(),
+        role: caller.role,
+        action: "USER_INPUT /ws/{id}".to_owned(),
+        target: id.to_string(),
+        status: status.as_u16(),
+        request: String::new(),
+    };
+    if let Err(error) = api.engine.access().note(&entry).await {
+        tracing::error!(?entry, %error, "a change was not noted in the audit log");
     }
 }
 

@@ -3,7 +3,11 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gencode_core::id::{ProjectId, RunId};
+use gencode_api::RateLimit;
+use gencode_core::{
+    access::Role,
+    id::{ProjectId, RunId, TokenId},
+};
 
 use crate::checkpoints::{Checkpoints, Compare, Fork};
 
@@ -21,6 +25,7 @@ use crate::checkpoints::{Checkpoints, Compare, Fork};
         gencode new \"a task manager with projects and tags\"\n  \
         gencode new \"orders of customers with line items, with log-in\" --out ./shop --json\n  \
         gencode serve --frontend-dist ../frontend/dist\n  \
+        gencode token create ci --role editor --days 90\n  \
         gencode plugin build my-validator/\n\n\
         Model providers are set up by environment variables: OPENAI_API_KEY, ANTHROPIC_API_KEY,\n\
         GEMINI_API_KEY, OLLAMA_BASE_URL, OPENAI_COMPATIBLE_BASE_URL (each provider also takes\n\
@@ -93,6 +98,16 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Runs,
     },
+    /// Make, list and revoke the tokens that the API wants
+    ///
+    /// Without any token, whoever is on this machine may do all, and nobody else can. With one,
+    /// nobody comes in without: in `Authorization: Bearer …`, or by the page /login.
+    Token {
+        #[command(subcommand)]
+        command: Token,
+    },
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    Openapi,
     /// Run the plugins of a run again against its journal, and compare byte for byte
     ///
     /// Nothing is called, started or written: every recorded host call is answered from the
@@ -247,7 +262,8 @@ pub(crate) struct Replay {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Address to listen on. Only this machine: there are no tokens yet
+    /// Address to listen on. Beyond this machine only with tokens (`gencode token create`), and
+    /// behind a proxy that speaks TLS
     #[arg(long, env = "GENCODE_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
     /// Port on 127.0.0.1, where no address is given
@@ -271,6 +287,14 @@ pub(crate) struct Serve {
         value_name = "ORIGINS"
     )]
     pub(crate) cors_origins: Vec<String>,
+    /// Further names by which this host is called, separated by commas, for example behind a proxy.
+    /// Requests for other names are refused (DNS rebinding)
+    #[arg(long, env = "GENCODE_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) allow_host: Vec<String>,
+    /// Most changes, and most starts of work, of one caller: a token, or an address without one.
+    /// Twenty times as many may be looked at. `off` for no limit
+    #[arg(long, env = "RATE_LIMIT", default_value = "100/minute", value_name = "COUNT/UNIT")]
+    pub(crate) rate_limit: RateLimit,
     /// Form of log lines
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -330,6 +354,32 @@ pub(crate) enum Runs {
     Answer { run: RunId, text: String },
     /// Stop a run and its programs. What its steps committed stays
     Stop { run: RunId },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token and print it, this once
+    Create {
+        /// What it is for
+        name: String,
+        /// What it may do: viewer (see), editor (make and change projects), operator (all)
+        #[arg(long, default_value = "editor")]
+        role: Role,
+        /// Days after which it is good no more [default: until it is revoked]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show all tokens, without their secrets
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a token good for nothing, for ever
+    Revoke { id: TokenId },
 }
 
 #[derive(Debug, Subcommand)]

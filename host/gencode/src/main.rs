@@ -15,6 +15,7 @@ mod progress;
 mod replay;
 mod runs;
 mod serve;
+mod token;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -47,6 +48,8 @@ fn main() -> ExitCode {
             Command::Plugin { command } => plugin::run(&cli.global, command).await,
             Command::Preview { command } => preview::run(&cli.global, command).await,
             Command::Runs { command } => runs::run(&cli.global, command).await,
+            Command::Token { command } => token::run(&cli.global, command).await,
+            Command::Openapi => openapi(),
             Command::Replay(replay) => replay::run(&cli.global, replay).await,
             Command::Projects { json } => new::list(&cli.global, json).await,
             Command::CrashPoints => crash::list(),
@@ -64,6 +67,13 @@ fn main() -> ExitCode {
     // Blocking work that does not listen (a compilation) must not hold the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result.unwrap_or_else(|error| failed(&error))
+}
+
+/// Prints the description of the API.
+fn openapi() -> anyhow::Result<ExitCode> {
+    let description = serde_json::to_string_pretty(&gencode_api::description())?;
+    writeln!(std::io::stdout(), "{description}")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints why, and ends with 1.

@@ -10,16 +10,12 @@ use crate::{
     cli::{Global, Serve},
     compose::{self, Purpose},
     config::Folders,
+    token,
 };
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCode> {
     let listen = serve.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], serve.port)));
-    if !listen.ip().is_loopback() {
-        bail!(
-            "refusing to listen on {listen}: anyone who can reach it could run code here, and there \
-             are no tokens yet. Use 127.0.0.1, or a proxy on this machine that authenticates"
-        );
-    }
+    let beyond_loopback = !listen.ip().is_loopback();
     if serve.cors_origins.iter().any(|origin| origin.trim() == "*") {
         bail!(
             "refusing CORS_ORIGINS=*: name the origins that may use this host, separated by commas"
@@ -31,6 +27,12 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         bail!("`{}` holds no index.html: build the front end first", dist.display());
     }
     let folders = Folders::of(global)?;
+    if beyond_loopback && !token::are_there(&folders).await? {
+        bail!(
+            "refusing to listen on {listen}: anyone who can reach it could run code here, and there \
+             are no tokens. Make one first: gencode token create NAME --role operator"
+        );
+    }
     // Before anything is taken over: a second host on the same port must change nothing.
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}; is another host running? Use --port")
@@ -41,6 +43,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     let config = ApiConfig {
         frontend_dist: serve.frontend_dist,
         allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
+        allowed_hosts: serve.allow_host.iter().map(|name| name.trim().to_owned()).collect(),
+        beyond_loopback,
+        rate_limit: serve.rate_limit,
     };
     // Before anyone can know that it serves: an early wish to stop is heard.
     let stop = stop_signal();
@@ -52,7 +57,8 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     )
     .context("cannot write to standard error")?;
     let engine = host.engine.clone();
-    let served = axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service)
         .with_graceful_shutdown(async move {
             stop.await;
             // Ends the sockets, which would otherwise hold the shutdown for ever.
