@@ -73,7 +73,7 @@ impl Modify for Security {
             components.responses.insert(name, response.into());
         }
         // The version of the program says nothing about the API's.
-        description.info.version = "1".to_owned();
+        "1".clone_into(&mut description.info.version);
     }
 }
 

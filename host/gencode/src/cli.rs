@@ -27,6 +27,9 @@ use crate::checkpoints::{Checkpoints, Compare, Fork};
         gencode serve --frontend-dist ../frontend/dist\n  \
         gencode token create ci --role editor --days 90\n  \
         gencode plugin build my-validator/\n\n\
+        Settings may also be in gencode.toml (in this folder, in ~/.config/gencode, or where\n\
+        GENCODE_CONFIG says); the environment counts more, and the command line most.\n\
+        `gencode config show` lists them all.\n\n\
         Model providers are set up by environment variables: OPENAI_API_KEY, ANTHROPIC_API_KEY,\n\
         GEMINI_API_KEY, OLLAMA_BASE_URL, OPENAI_COMPATIBLE_BASE_URL (each provider also takes\n\
         <NAME>_BASE_URL), DEFAULT_LLM_PROVIDER, DEFAULT_LLM_MODEL, and GENCODE_PRICES (a TOML file\n\
@@ -105,6 +108,11 @@ pub(crate) enum Command {
     Token {
         #[command(subcommand)]
         command: Token,
+    },
+    /// Show and check the settings, and where each comes from
+    Config {
+        #[command(subcommand)]
+        command: Config,
     },
     /// Print the description of the HTTP API (OpenAPI 3.1)
     Openapi,
@@ -296,7 +304,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "RATE_LIMIT", default_value = "100/minute", value_name = "COUNT/UNIT")]
     pub(crate) rate_limit: RateLimit,
     /// Form of log lines
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, env = "GENCODE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 }
 
@@ -354,6 +362,21 @@ pub(crate) enum Runs {
     Answer { run: RunId, text: String },
     /// Stop a run and its programs. What its steps committed stays
     Stop { run: RunId },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show every setting with its value and where it comes from; secrets are only said to be set
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether a host could start with these settings; ends with 1 if not
+    Check,
+    /// Print the table of host/docs/configuration.md
+    #[command(hide = true)]
+    Reference,
 }
 
 #[derive(Debug, Subcommand)]

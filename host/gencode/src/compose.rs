@@ -17,6 +17,7 @@ use rust_decimal::Decimal;
 use crate::{
     cli::Global,
     config::{self, Folders},
+    settings,
 };
 
 /// What every generated application starts from.
@@ -137,7 +138,7 @@ pub(crate) async fn open_sandbox(global: &Global, data: &Path) -> anyhow::Result
         helper: vec![exe.into_os_string(), OsString::from("__sandbox")],
         backend: if global.no_isolation { Backend::None } else { Backend::Process },
         pass_env: config::package_manager_env(),
-        browser: config::text("CHROME").map(Into::into),
+        browser: settings::text("CHROME").map(Into::into),
         concurrency: CONCURRENT_COMMANDS,
     };
     Sandbox::open(config).await.context("cannot start the sandbox")

@@ -1,6 +1,4 @@
-//! What the program runs with: command line over environment over defaults. The only place that
-//! reads the environment.
-#![expect(clippy::disallowed_methods, reason = "this is the one door to the environment")]
+//! What the program runs with, from its [settings](crate::settings) and the environment.
 
 use std::{
     env,
@@ -16,7 +14,10 @@ use gencode_store::Location;
 use gencode_workspace::RemoteConfig;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Global, LogFormat};
+use crate::{
+    cli::{Global, LogFormat},
+    settings::{self, SETTINGS, text},
+};
 
 /// Folders of this host. Everything it keeps is below `data`.
 #[derive(Debug, Clone)]
@@ -145,16 +146,18 @@ fn default_plugins_dir() -> anyhow::Result<PathBuf> {
     beside.context("cannot tell where the plugins are: use --plugins DIR")
 }
 
-/// A variable that is set to something.
-pub(crate) fn text(name: &str) -> Option<String> {
-    env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-}
-
-/// What the environment says about S3, by the names that all its clients know.
+/// What is set about S3, by the names that all its clients know. The environment may say more than
+/// the settings name.
 fn aws_settings() -> impl Iterator<Item = (String, String)> {
-    env::vars_os()
+    let of_file = SETTINGS.iter().filter_map(|setting| {
+        let variable = setting.variables.first().filter(|name| name.starts_with("AWS_"))?;
+        let (value, _) = settings::set(setting)?;
+        Some(((*variable).to_owned(), value))
+    });
+    let of_environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
+        .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty());
+    of_file.chain(of_environment)
 }
 
 /// Keys, addresses and defaults of the providers (http-ws-contract §1.1).
@@ -239,9 +242,16 @@ pub(crate) fn package_manager_env() -> Vec<(String, String)> {
         .collect()
 }
 
+/// How much is said: as set, or all where `DEBUG` is true and nothing is (http-ws-contract §1.1).
+fn level(filter: &str) -> &str {
+    let debug = text("DEBUG")
+        .is_some_and(|debug| matches!(&*debug.to_ascii_lowercase(), "1" | "true" | "yes" | "on"));
+    if debug && filter == "warn" { "debug" } else { filter }
+}
+
 /// Log lines go to standard error; standard output belongs to results.
 pub(crate) fn init_log(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_new(level(filter)).unwrap_or_else(|_| EnvFilter::new("warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber would be a bug of this program, not of its user.
     let _ = match format {

@@ -13,7 +13,7 @@ use nix::{
     unistd::write,
 };
 
-use crate::config;
+use crate::settings;
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy)]
@@ -30,12 +30,12 @@ enum Deed {
 pub(crate) fn arm() -> anyhow::Result<()> {
     let mut wanted = Vec::new();
     for (variable, deed) in [("GENCODE_CRASH_AT", Deed::Crash), ("GENCODE_STOP_AT", Deed::Stop)] {
-        if let Some(text) = config::text(variable) {
+        if let Some(text) = settings::text(variable) {
             let (point, nth) = parse(&text).with_context(|| format!("{variable}={text}"))?;
             wanted.push((point, AtomicU32::new(nth), deed));
         }
     }
-    let trace = config::text("GENCODE_TRACE_POINTS").is_some();
+    let trace = settings::text("GENCODE_TRACE_POINTS").is_some();
     if wanted.is_empty() && !trace {
         return Ok(());
     }

@@ -15,16 +15,27 @@ mod progress;
 mod replay;
 mod runs;
 mod serve;
+mod settings;
+mod shown_settings;
 mod token;
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let file = match settings::File::load() {
+        Ok(file) => file,
+        Err(error) => return failed(&error),
+    };
+    let cli = match parse(&file) {
+        Ok(cli) => cli,
+        // Also --help and --version, which end well.
+        Err(error) => error.exit(),
+    };
+    file.install();
     // The sandbox helper changes namespaces, which only a single-threaded process may.
     if let Command::Sandbox { args } = cli.command {
         return gencode_sandbox::helper_main(args.into_iter());
@@ -49,6 +60,7 @@ fn main() -> ExitCode {
             Command::Preview { command } => preview::run(&cli.global, command).await,
             Command::Runs { command } => runs::run(&cli.global, command).await,
             Command::Token { command } => token::run(&cli.global, command).await,
+            Command::Config { command } => shown_settings::run(&cli.global, command).await,
             Command::Openapi => openapi(),
             Command::Replay(replay) => replay::run(&cli.global, replay).await,
             Command::Projects { json } => new::list(&cli.global, json).await,
@@ -67,6 +79,12 @@ fn main() -> ExitCode {
     // Blocking work that does not listen (a compilation) must not hold the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result.unwrap_or_else(|error| failed(&error))
+}
+
+/// Reads the command line, with what the file says as defaults.
+fn parse(file: &settings::File) -> Result<Cli, clap::Error> {
+    let matches = file.defaults_of(Cli::command()).try_get_matches()?;
+    Cli::from_arg_matches(&matches)
 }
 
 /// Prints the description of the API.
