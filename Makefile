@@ -24,10 +24,12 @@ demo: plugins ## Build everything, then an application from one sentence; leaves
 	$(BIN) --data-dir .cache/demo new "$(REQUEST)"
 
 test: setup ## Run all tests, as CI does
+	@tests/schemathesis/setup.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	# The black-box tests build the components themselves, with the binary under test.
 	$(CARGO) test --release --locked --workspace
+	@tests/audit-table.sh
 
 lint: ## Formatting and lints only
 	$(CARGO) fmt --all --check
@@ -37,6 +39,7 @@ bench: plugins ## Run the benchmarks; prints ratios measured in one run
 	$(CARGO) bench --locked --profile release -p gencode-runtime --bench fresh_store -- --check
 	$(CARGO) bench --locked --profile release -p gencode-store --bench durable -- --check
 	$(CARGO) bench --locked --profile release -p gencode-engine --bench workflow -- --check
+	$(CARGO) bench --locked --profile release -p gencode --bench surface -- --check
 
 clean: ## Remove what was built and the demo's data
 	$(CARGO) clean

@@ -11,6 +11,7 @@
     reason = "tests fail loudly and see the environment they are given"
 )]
 
+mod access;
 mod api;
 mod audit;
 mod author;
@@ -22,6 +23,7 @@ mod durability;
 mod gate;
 mod history;
 mod host;
+mod hostile;
 mod housekeeping;
 mod main_job;
 mod plugins;
@@ -31,4 +33,6 @@ mod postgres;
 #[expect(dead_code, reason = "shared with other tests")]
 mod provider;
 mod replay;
+mod schemathesis;
+mod surface;
 mod tidy;

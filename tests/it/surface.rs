@@ -302,3 +302,59 @@ async fn the_kept_description_of_the_api_is_what_the_host_says() {
         assert!(!page.contains(outside), "the page needs nothing from elsewhere: {outside}");
     }
 }
+
+/// Write the table anew with `target/release/gencode config reference`.
+#[tokio::test]
+async fn audit_config_001_settings_are_what_is_written_of_them_and_the_nearest_counts() {
+    let data = Data::new();
+    let reference = data.run(&["config", "reference"]).await;
+    let reference = String::from_utf8(reference.stdout).unwrap();
+    let kept = std::fs::read_to_string(repo().join("host/docs/configuration.md")).unwrap();
+    assert!(
+        kept.ends_with(&reference),
+        "host/docs/configuration.md is not up to date:\n{reference}"
+    );
+
+    let file = data.path().join("gencode.toml");
+    let write = |text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write(
+        "[engine]\nmax-runs = 7\nmax-queued = 9\n[models]\nopenai-api-key = \"sk-very-secret\"\n",
+    );
+    let run = async |more: &[(&str, &str)], args: &[&str]| {
+        let mut command = data.command(args).await;
+        command.env("GENCODE_CONFIG", &file).envs(more.iter().copied());
+        command.output().await.unwrap()
+    };
+    let shown = run(&[("GENCODE_MAX_QUEUED", "11")], &["config", "show", "--json"]).await;
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(!shown.contains("sk-very-secret"), "{shown}");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let of = |key: &str| {
+        let all = shown.as_array().unwrap();
+        let one = all.iter().find(|one| one["key"] == key).unwrap();
+        (one["value"].as_str().unwrap().to_owned(), one["source"].as_str().unwrap().to_owned())
+    };
+    let from_file = file.display().to_string();
+    assert_eq!(of("engine.max-runs"), ("7".to_owned(), from_file.clone()));
+    assert_eq!(of("engine.max-queued"), ("11".to_owned(), "GENCODE_MAX_QUEUED".to_owned()));
+    assert_eq!(of("server.port"), ("8000".to_owned(), "default".to_owned()));
+    assert_eq!(of("models.openai-api-key"), ("(set)".to_owned(), from_file));
+    assert!(run(&[], &["config", "check"]).await.status.success());
+
+    for (text, why) in [
+        ("[server]\nprot = 1", "server.prot"),
+        ("[server]\nport = \"x\"", "invalid value 'x'"),
+        ("[storage]\nkeep-days = \"many\"", "GENCODE_KEEP_DAYS"),
+        ("[models]\nprovider = \"nobody\"", "nobody"),
+        ("[", "gencode.toml"),
+    ] {
+        write(text);
+        let refused = run(&[], &["config", "check"]).await;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(why), "{text}: {said}");
+    }
+}

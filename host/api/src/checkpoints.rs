@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Api,
     error::{ApiError, Errors},
-    extract::{Body, Path, Query},
+    extract::{Body, Path, Position, Query},
     openapi::{OfCheckpoint, OfProject},
     projects::{self, ProjectView, page_size},
 };
@@ -37,7 +37,8 @@ pub(crate) struct Page {
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
-    cursor: Option<u64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    cursor: Option<Position>,
 }
 
 /// The states of a project's files, newest first.
@@ -49,7 +50,7 @@ pub(crate) async fn list(
     Query(page): Query<Page>,
 ) -> Result<Json<CheckpointList>, ApiError> {
     let limit = page_size(page.limit, USUAL_PAGE, MAX_PAGE)?;
-    Ok(Json(api.engine.history().list(&id, page.cursor, limit).await?))
+    Ok(Json(api.engine.history().list(&id, page.cursor.map(Position::get), limit).await?))
 }
 
 /// One state: all its files, and what changed.

@@ -4,6 +4,8 @@
 //! acceptance step. There are no releases, variables or domains of their own yet: what asks for
 //! them is refused with a reason, and nothing is made up.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::State,
@@ -41,7 +43,7 @@ pub(crate) struct Deploy {
     #[serde(rename = "projectId")]
     _project_id: String,
     custom_domain: Option<String>,
-    environment_vars: Option<std::collections::BTreeMap<String, String>>,
+    environment_vars: Option<BTreeMap<String, String>>,
 }
 
 /// That it is served.
@@ -70,7 +72,7 @@ pub(crate) async fn deploy(
 
 fn refuse_settings(
     domain: Option<&str>,
-    variables: Option<&std::collections::BTreeMap<String, String>>,
+    variables: Option<&BTreeMap<String, String>>,
 ) -> Result<(), ApiError> {
     if domain.is_some_and(|domain| !domain.is_empty()) {
         return Err(not_yet("domains of their own"));
@@ -89,7 +91,7 @@ pub(crate) struct Initialize {
     #[serde(rename = "projectName")]
     _project_name: String,
     custom_domain: Option<String>,
-    environment_vars: Option<std::collections::BTreeMap<String, String>>,
+    environment_vars: Option<BTreeMap<String, String>>,
 }
 
 /// That it can come.
@@ -245,7 +247,7 @@ pub(crate) async fn restart(
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Variables {
-    environment_vars: std::collections::BTreeMap<String, String>,
+    environment_vars: BTreeMap<String, String>,
 }
 
 /// Variables of a project's deployment.
@@ -254,7 +256,7 @@ pub(crate) struct Variables {
 pub(crate) struct VariablesOf {
     #[serde(rename = "project_id")]
     project_id: ProjectId,
-    environment_vars: std::collections::BTreeMap<String, String>,
+    environment_vars: BTreeMap<String, String>,
 }
 
 /// The variables of a deployment. There are none yet.
@@ -265,7 +267,7 @@ pub(crate) async fn variables(
     Path(id): Path<ProjectId>,
 ) -> Result<Json<VariablesOf>, ApiError> {
     api.engine.project(&id).await?;
-    Ok(Json(VariablesOf { project_id: id, environment_vars: Default::default() }))
+    Ok(Json(VariablesOf { project_id: id, environment_vars: BTreeMap::default() }))
 }
 
 /// Would set the variables of a deployment. Only the empty set is taken yet.
@@ -313,7 +315,7 @@ pub(crate) struct Line {
 /// What happened to a project, as lines.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Logs {
+pub(crate) struct LogView {
     #[serde(rename = "project_id")]
     project_id: ProjectId,
     logs: Vec<Line>,
@@ -363,13 +365,13 @@ fn text(lines: &[Line], wanted: impl Fn(&Line) -> bool) -> String {
 
 /// What happened to a project: its steps, and when it was served.
 #[utoipa::path(get, path = "/api/deployment/logs/{id}", tag = "deployment", params(OfProject),
-    responses((status = 200, description = "The newest lines", body = Logs), Errors))]
+    responses((status = 200, description = "The newest lines", body = LogView), Errors))]
 pub(crate) async fn logs(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
-) -> Result<Json<Logs>, ApiError> {
+) -> Result<Json<LogView>, ApiError> {
     let logs = log_of(&api, &id).await?;
-    Ok(Json(Logs {
+    Ok(Json(LogView {
         project_id: id,
         build_logs: text(&logs, |line| !line.is_deployment),
         deployment_logs: text(&logs, |line| line.is_deployment),

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Api,
     error::{ApiError, Errors},
-    extract::{Path, Query},
+    extract::{Path, Position, Query},
     meters::Listening,
     openapi::OfProject,
     projects::page_size,
@@ -47,7 +47,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[into_params(parameter_in = Query)]
 pub(crate) struct After {
     /// Events with a higher number (`seq`); all where it is not said.
-    after: Option<u64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<Position>,
     /// Events of a page, at most 1,000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -72,7 +73,7 @@ pub(crate) async fn page(
 ) -> Result<Json<EventPage>, ApiError> {
     let limit = page_size(from.limit, USUAL_PAGE, MAX_PAGE)?;
     let last_seq = api.engine.last_seq(&id).await?;
-    let events = api.engine.events_after(&id, from.after.unwrap_or(0), limit).await?;
+    let events = api.engine.events_after(&id, from.after.map_or(0, Position::get), limit).await?;
     Ok(Json(EventPage { events, last_seq }))
 }
 
@@ -82,14 +83,27 @@ pub(crate) async fn page(
 pub(crate) struct From {
     /// Events with a higher number. The header `Last-Event-ID`, which browsers send when they come
     /// again, counts more.
-    after: Option<u64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<Position>,
+}
+
+/// One server-sent event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is sent")]
+pub(crate) struct SentEvent {
+    /// Number of the event.
+    id: String,
+    /// Its type, for example `step_finished`.
+    event: String,
+    /// The event as JSON: the same as in a page.
+    data: String,
 }
 
 /// The history of a project as it happens, as server-sent events: `id` is the event's number,
 /// `event` its type, `data` the event. A client that comes again gets each event once.
 #[utoipa::path(get, path = "/api/v1/projects/{id}/events/stream", tag = "events",
-    params(OfProject, From, ("Last-Event-ID" = Option<u64>, Header, description = "Number of the last event that was seen")),
-    responses((status = 200, description = "Server-sent events, without end", body = String, content_type = "text/event-stream"), Errors))]
+    params(OfProject, From),
+    responses((status = 200, description = "Server-sent events, without end", body = SentEvent, content_type = "text/event-stream"), Errors))]
 pub(crate) async fn stream(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
@@ -97,10 +111,12 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     api.engine.project(&id).await?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse().ok());
+    let last =
+        headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse::<i64>().ok());
+    let last = last.and_then(|last| Position::try_from(last).ok());
     let following = Following {
         news: api.engine.watch(&id),
-        seen: last.or(from.after).unwrap_or(0),
+        seen: last.or(from.after).map_or(0, Position::get),
         waiting: VecDeque::new(),
         _counted: api.meters.listening(),
         api,
@@ -149,6 +165,6 @@ impl Following {
 
 fn rendered(event: &Event) -> Option<sse::Event> {
     let value = serde_json::to_value(event).ok()?;
-    let kind = value["body"]["type"].as_str().unwrap_or("event").to_owned();
+    let kind = value.pointer("/body/type").and_then(serde_json::Value::as_str).unwrap_or("event");
     Some(sse::Event::default().id(event.seq.to_string()).event(kind).data(value.to_string()))
 }

@@ -8,7 +8,10 @@ use axum::{
     },
     http::{StatusCode, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::error::ApiError;
 
@@ -91,4 +94,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query_invalid", error.body_text())
         })
     }
+}
+
+/// A position in something that is numbered: from 0 to what a database can count.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct Position(u64);
+
+impl Position {
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Position {
+    type Error = std::num::TryFromIntError;
+
+    fn try_from(number: i64) -> Result<Self, Self::Error> {
+        u64::try_from(number).map(Self)
+    }
+}
+
+/// A whole number of a body. JSON has one kind of number: `7.0` is 7.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(from)? else { return Ok(None) };
+    // Exact: every whole number of 32 bits is one of these.
+    let whole = format!("{number:.0}").parse::<u32>().ok();
+    let whole = whole.filter(|whole| f64::from(*whole) == number);
+    whole.map(Some).ok_or_else(|| D::Error::custom("expected a whole number from 0"))
 }

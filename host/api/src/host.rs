@@ -19,7 +19,7 @@ use crate::{
     Api,
     access::{COOKIE, Caller},
     error::{ApiError, Errors},
-    extract::{Body, Path, Query},
+    extract::{Body, Path, Position, Query, whole},
     projects::page_size,
 };
 
@@ -116,6 +116,7 @@ pub(crate) struct WantedToken {
     name: String,
     role: Role,
     /// After so many days it is good no more; until it is revoked where it is not said.
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 3650)]
     days: Option<u32>,
 }
@@ -171,7 +172,8 @@ pub(crate) struct Changes {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// `next` of the page before.
-    cursor: Option<u64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    cursor: Option<Position>,
 }
 
 /// A page of the audit log.
@@ -191,7 +193,8 @@ pub(crate) async fn audit(
 ) -> Result<Json<AuditPage>, ApiError> {
     let limit = page_size(changes.limit, USUAL_PAGE, MAX_PAGE)?;
     let access = api.engine.access();
-    let entries = access.audit(changes.target.as_deref(), changes.cursor, limit).await?;
+    let before = changes.cursor.map(Position::get);
+    let entries = access.audit(changes.target.as_deref(), before, limit).await?;
     let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = entries.last().filter(|_| is_full).map(|last| last.n);
     Ok(Json(AuditPage { entries, next }))

@@ -121,7 +121,7 @@ pub(crate) async fn measure(State(api): State<Api>, request: Request, next: Next
     response
 }
 
-/// Everything that is measured, in the text format of OpenMetrics.
+/// Everything that is measured, in the text format of `OpenMetrics`.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"), crate::error::Errors))]
 pub(crate) async fn show(State(api): State<Api>) -> Result<Response, ApiError> {

@@ -32,12 +32,11 @@ pub(crate) async fn answer(mut request: Request, next: Next) -> Response {
     let id = id_of(request.headers());
     let as_problem = wants_problem(request.headers());
     let speaks_json = is_api(request.uri().path());
-    let mut response = match too_long(request.uri(), request.headers()) {
-        Some(error) => error.render(&id, as_problem),
-        None => {
-            request.extensions_mut().insert(RequestId(id.clone()));
-            rendered(next.run(request).await, &id, as_problem, speaks_json)
-        }
+    let mut response = if let Some(error) = too_long(request.uri(), request.headers()) {
+        error.render(&id, as_problem)
+    } else {
+        request.extensions_mut().insert(RequestId(id.clone()));
+        rendered(next.run(request).await, &id, as_problem, speaks_json)
     };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);

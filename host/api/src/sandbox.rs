@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Api,
     error::{ApiError, Errors},
-    extract::{Body, Path, Query},
+    extract::{Body, Path, Query, whole},
     openapi::OfProject,
 };
 
@@ -166,7 +166,7 @@ pub(crate) async fn start(
 
 /// That a sandbox is stopped.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Stopped {
+pub(crate) struct StopView {
     /// Whether it does not run now, which is always so.
     stopped: bool,
     /// Whether it ran before.
@@ -176,13 +176,13 @@ pub(crate) struct Stopped {
 
 /// Stops the application on this host.
 #[utoipa::path(post, path = "/api/sandbox/{id}/stop", tag = "sandbox", params(OfProject),
-    responses((status = 200, description = "It does not run", body = Stopped), Errors))]
+    responses((status = 200, description = "It does not run", body = StopView), Errors))]
 pub(crate) async fn stop(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
-) -> Result<Json<Stopped>, ApiError> {
+) -> Result<Json<StopView>, ApiError> {
     let was_running = api.engine.stop_preview(&id).await?;
-    Ok(Json(Stopped { stopped: true, was_running, project_id: id }))
+    Ok(Json(StopView { stopped: true, was_running, project_id: id }))
 }
 
 /// A command for a running sandbox.
@@ -194,7 +194,8 @@ pub(crate) struct Exec {
     #[serde(rename = "command")]
     _command: String,
     /// Seconds.
-    #[serde(rename = "timeout")]
+    #[serde(rename = "timeout", default, deserialize_with = "whole")]
+    #[schema(minimum = 0)]
     _timeout: Option<u32>,
 }
 

@@ -210,7 +210,7 @@ pub(crate) struct ChangedFile {
 /// What an instruction did.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Applied {
+pub(crate) struct ApplyView {
     success: bool,
     /// Number of files that were changed.
     applied: usize,
@@ -223,15 +223,15 @@ pub(crate) struct Applied {
 /// Changes a built application as told, and waits until it is done: a refinement (contract §5.5).
 /// The run goes on when the caller goes away.
 #[utoipa::path(post, path = "/api/workspace/apply/{id}", tag = "workspace", params(OfProject, MayRepeat), request_body = Apply,
-    responses((status = 200, description = "What was changed", body = Applied), Errors))]
+    responses((status = 200, description = "What was changed", body = ApplyView), Errors))]
 pub(crate) async fn apply(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
     key: Key,
     Body(body): Body<Apply>,
-) -> Result<Json<Applied>, ApiError> {
+) -> Result<Json<ApplyView>, ApiError> {
     let applied = api.engine.apply(&id, &body.instruction, APPLY_LIMIT, key.text()).await?;
-    Ok(Json(Applied {
+    Ok(Json(ApplyView {
         success: true,
         applied: applied.changed.len(),
         changed_files: applied.changed.into_iter().map(|path| ChangedFile { path }).collect(),

@@ -105,10 +105,8 @@ pub struct JournalView {
     pub path: String,
     pub digest: String,
     /// The call; only its name where it is long.
-    #[schema(value_type = Object)]
     pub call: serde_json::Value,
     /// What it was answered.
-    #[schema(value_type = Object)]
     pub reply: serde_json::Value,
 }
 
