@@ -118,8 +118,6 @@ impl TryFrom<i64> for Position {
 /// A whole number of a body. JSON has one kind of number: `7.0` is 7.
 pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(from)? else { return Ok(None) };
-    // Exact: every whole number of 32 bits is one of these.
-    let whole = format!("{number:.0}").parse::<u32>().ok();
-    let whole = whole.filter(|whole| f64::from(*whole) == number);
+    let whole = format!("{number:.0}").parse::<u32>().ok().filter(|_| number.fract() == 0.0);
     whole.map(Some).ok_or_else(|| D::Error::custom("expected a whole number from 0"))
 }
