@@ -187,6 +187,7 @@ fn audit_dep_001_what_is_built_is_what_the_lock_file_says() {
     let backend = repo().join("templates/apps/fastapi-react/seed/backend");
     let read = |name: &str| std::fs::read_to_string(backend.join(name)).unwrap();
     let lock = read("requirements.lock");
+    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
     let named = read("requirements.txt");
     let named =
         named.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
