@@ -2,6 +2,8 @@
 //! `host/core` (budget arithmetic, transitions, paths), `host/workspace` (atomic scaffolding,
 //! links), `host/store` (transitions in the database), `plugins/sdk` (pre-flight before review).
 
+use std::path::Path;
+
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -175,6 +177,10 @@ async fn audit_connections_that_come_and_go_disturb_no_other() {
     assert!(all.iter().all(|seen| *seen == all[0] && seen.is_sorted()), "{all:?}");
 }
 
+fn is_rust(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "rs")
+}
+
 #[test]
 fn audit_dep_001_what_is_built_is_what_the_lock_file_says() {
     let locked = std::process::Command::new(env!("CARGO"))
@@ -228,7 +234,7 @@ fn audit_test_001_every_part_of_the_host_has_tests_of_its_own() {
     let tests_in = |folder: &str| {
         let all = files_of(&repo().join(folder));
         all.iter()
-            .filter(|(path, _)| path.ends_with(".rs"))
+            .filter(|(path, _)| is_rust(path))
             .map(|(_, text)| {
                 String::from_utf8_lossy(text).matches("#[test]").count()
                     + String::from_utf8_lossy(text).matches("#[tokio::test").count()
@@ -287,7 +293,7 @@ fn audit_logic_001_no_lock_is_held_while_something_is_awaited() {
     assert!(lints.contains("await_holding_lock = \"deny\""), "clippy refuses it");
     for (path, text) in files_of(&repo().join("host")) {
         let text = String::from_utf8_lossy(&text);
-        assert!(!path.ends_with(".rs") || !text.contains("(clippy::await_holding_lock"), "{path}");
+        assert!(!is_rust(&path) || !text.contains("(clippy::await_holding_lock"), "{path}");
     }
 }
 
