@@ -50,12 +50,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     // Before anyone can know that it serves: an early wish to stop is heard.
     let stop = stop_signal();
     let router = gencode_api::router(host.engine.clone(), config);
-    writeln!(
-        std::io::stderr(),
-        "gencode serves http://{address} (data in {})",
-        folders.data.display()
-    )
-    .context("cannot write to standard error")?;
+    // In one piece: whoever starts hosts reads this line, and others write here too.
+    let said = format!("gencode serves http://{address} (data in {})\n", folders.data.display());
+    std::io::stderr().write_all(said.as_bytes()).context("cannot write to standard error")?;
     let engine = host.engine.clone();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, service)
