@@ -14,6 +14,7 @@ use super::*;
 use crate::{ClaimKind, StartError, StoreError};
 
 on_both! {
+    runs_are_listed_in_pages_and_counted_by_state,
     audit_atomic_start_has_one_winner,
     the_database_itself_keeps_one_run_per_project,
     a_run_survives_its_stored_form,
@@ -328,4 +329,25 @@ async fn a_continued_run_keeps_what_was_done(fixture: Fixture) {
     let foreign = NewRun { continues: Some(rid(1)), ..new_run("club", 3) };
     let error = fixture.store.start_run(foreign).await.unwrap_err();
     assert!(matches!(error, StartError::Store(StoreError::Conflict(_))), "{error}");
+}
+
+async fn runs_are_listed_in_pages_and_counted_by_state(fixture: Fixture) {
+    let store = &fixture.store;
+    for (n, name) in (1..).zip(["shop", "blog", "club"]) {
+        store.create_project(&project(name, 0)).await.unwrap();
+        store.start_run(new_run(name, n)).await.unwrap();
+    }
+    store.stop_run(rid(2), "enough").await.unwrap();
+    let list = async |of: Option<&str>, status, before, limit| {
+        let of = of.map(pid);
+        let runs = store.list_runs(of.as_ref(), status, before, limit).await.unwrap();
+        runs.iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, None, None, 2).await, [rid(3), rid(2)], "newest first");
+    assert_eq!(list(None, None, Some(rid(2)), 2).await, [rid(1)]);
+    assert_eq!(list(Some("shop"), None, None, 9).await, [rid(1)]);
+    assert_eq!(list(None, Some(RunStatus::Queued), None, 9).await, [rid(3), rid(1)]);
+    assert_eq!(list(Some("blog"), Some(RunStatus::Stopped), None, 9).await, [rid(2)]);
+    assert!(list(Some("blog"), Some(RunStatus::Queued), None, 9).await.is_empty());
+    assert_eq!(store.count_active().await.unwrap(), [(RunStatus::Queued, 2)]);
 }
