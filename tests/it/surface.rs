@@ -75,6 +75,12 @@ async fn every_error_says_what_is_wrong_in_the_form_that_is_wanted() {
         assert_eq!(raw(&server, Method::GET, path, &[]).await.status(), 200, "{path}");
         assert_eq!(raw(&server, Method::HEAD, path, &[]).await.status(), 200, "{path}");
     }
+    let tag = raw(&server, Method::GET, "/api/projects", &[]).await.headers()["etag"].clone();
+    let known = [("if-none-match", tag.to_str().unwrap())];
+    let same = raw(&server, Method::GET, "/api/projects", &known).await;
+    assert_eq!((same.status().as_u16(), same.headers()["etag"].clone()), (304, tag.clone()));
+    server.post("/api/projects", &json!({ "prompt": "a shop" })).await;
+    assert_eq!(raw(&server, Method::GET, "/api/projects", &known).await.status(), 200);
     for name in ["x-content-type-options", "referrer-policy", "x-frame-options"] {
         assert!(raw(&server, Method::GET, "/api/projects", &[]).await.headers().contains_key(name));
     }

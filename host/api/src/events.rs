@@ -118,7 +118,7 @@ pub(crate) async fn stream(
         news: api.engine.watch(&id),
         seen: last.or(from.after).map_or(0, Position::get),
         waiting: VecDeque::new(),
-        _counted: api.meters.listening(),
+        _counted: api.meters.listening()?,
         api,
         id,
     };

@@ -15,6 +15,7 @@ mod audit;
 mod checkpoints;
 mod deployment;
 mod error;
+mod etag;
 mod events;
 mod extract;
 mod guard;
@@ -202,6 +203,7 @@ pub fn router(engine: Engine, config: ApiConfig) -> Router {
         None => routes.fallback(error::not_found),
     };
     let routes = routes
+        .layer(from_fn(etag::tag))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(api.clone(), limits::limit))
         .layer(from_fn_with_state(api.clone(), access::admit))
@@ -237,9 +239,10 @@ fn cors(config: &ApiConfig) -> CorsLayer {
             header::ACCEPT,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
+            header::IF_NONE_MATCH,
             outer::REQUEST_ID,
         ])
-        .expose_headers([outer::REQUEST_ID, header::RETRY_AFTER])
+        .expose_headers([outer::REQUEST_ID, header::RETRY_AFTER, header::ETAG])
         .max_age(std::time::Duration::from_mins(10))
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::header,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,12 @@ use prometheus_client::{
 };
 
 use crate::{Api, error::ApiError};
+
+/// Most sockets and streams at once: each takes some memory and now and then a query.
+const MAX_LISTENING: i64 = 10_000;
+
+/// After how many seconds one of them may have gone.
+const FULL_FOR: u32 = 30;
 
 /// Upper bounds of the times of answers, in seconds.
 const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -93,9 +99,17 @@ impl Meters {
     }
 
     /// A client listens as long as this lives.
-    pub(crate) fn listening(&self) -> Listening {
-        self.sockets.inc();
-        Listening(self.sockets.clone())
+    pub(crate) fn listening(&self) -> Result<Listening, ApiError> {
+        if self.sockets.inc() >= MAX_LISTENING {
+            self.sockets.dec();
+            return Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_listeners",
+                format!("{MAX_LISTENING} clients listen already"),
+            )
+            .after(FULL_FOR));
+        }
+        Ok(Listening(self.sockets.clone()))
     }
 }
 
@@ -141,7 +155,7 @@ pub(crate) async fn show(State(api): State<Api>) -> Result<Response, ApiError> {
     let mut text = String::new();
     let registry = meters.registry.lock().unwrap_or_else(PoisonError::into_inner);
     encode(&mut text, &registry)
-        .map_err(|_| ApiError::of_status(axum::http::StatusCode::INTERNAL_SERVER_ERROR))?;
+        .map_err(|_| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -49,7 +49,7 @@ pub(crate) async fn connect(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     api.engine.project(&id).await?;
-    let listening = api.meters.listening();
+    let listening = api.meters.listening()?;
     Ok(upgrade.max_message_size(MAX_FRAME).on_upgrade(move |socket| async move {
         let _counted = listening;
         if let Err(ended) = serve(&api, &id, from, &caller, socket).await {
