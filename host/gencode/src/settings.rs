@@ -89,7 +89,7 @@ pub(crate) const SETTINGS: [Setting; 42] = [
     setting("models.ollama-api-key", &["OLLAMA_API_KEY"], "", "Key of it, if it wants one").secret(),
     setting("models.openai-compatible-base-url", &["OPENAI_COMPATIBLE_BASE_URL"], "", "Address of a server that speaks OpenAI's protocol"),
     setting("models.openai-compatible-api-key", &["OPENAI_COMPATIBLE_API_KEY"], "", "Key of it, if it wants one").secret(),
-    setting("sandbox.no-isolation", &["GENCODE_NO_ISOLATION"], "false", "Run generated applications without isolation").argument("", "no_isolation"),
+    setting("sandbox.no-isolation", &["GENCODE_NO_ISOLATION"], "", "`true`: run generated applications without isolation").argument("", "no_isolation"),
     setting("sandbox.browser", &["CHROME"], "", "The Chromium that looks at pages; found by itself where it is not set"),
     setting("blobs.endpoint", &["AWS_ENDPOINT_URL"], "", "Address of the store of files"),
     setting("blobs.region", &["AWS_REGION"], "", "Region of the store of files"),
