@@ -212,9 +212,9 @@ async fn the_database_itself_refuses_illegal_transitions(fixture: Fixture) {
         ("UPDATE projects SET status = 'completed'", "illegal transition of a project"),
         ("UPDATE projects SET status = 'done'", "check constraint"),
         ("UPDATE runs SET status = 'queued'", "illegal transition of a run"),
-        ("UPDATE runs SET status = 'asleep'", "CHECK constraint"),
+        ("UPDATE runs SET status = 'asleep'", "check constraint"),
         ("UPDATE steps SET status = 'completed'", "illegal transition of a step"),
-        ("UPDATE steps SET status = 'ok'", "CHECK constraint"),
+        ("UPDATE steps SET status = 'ok'", "check constraint"),
         ("UPDATE events SET body = '{}'", "an event never changes"),
         (
             "INSERT INTO runs (id, project, kind, request, provider, model, generation, status, reason, created_at) \
