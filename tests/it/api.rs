@@ -149,6 +149,24 @@ async fn a_client_creates_watches_reads_and_previews_an_application() {
     let (_, file) =
         server.get(&format!("/api/workspace/{id}/file?path=backend/app/models.py")).await;
     assert!(file["content"].as_str().unwrap().contains("due_date"), "{file}");
+
+    // A change that is waited for; sent again, it has the same answer and is done once.
+    let apply = async || {
+        let request = server.client.post(format!("{}/api/workspace/apply/{id}", server.url));
+        let request = request.header("content-type", "application/json");
+        let request = request.header("idempotency-key", "nickname");
+        let body = json!({ "instruction": "add a field nickname to the tasks" });
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json::<Value>().await.unwrap()
+    };
+    let applied = apply().await;
+    let changed = applied["changedFiles"].as_array().unwrap();
+    assert!(changed.contains(&json!({ "path": "backend/app/models.py" })), "{applied}");
+    assert_eq!(applied["applied"], json!(changed.len()));
+    assert!(!applied["rationale"].as_str().unwrap().is_empty(), "{applied}");
+    assert_eq!(apply().await, applied);
+    assert_eq!(data.count("SELECT count(*) FROM runs").await, 3);
 }
 
 #[tokio::test]

@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use gencode_core::{
-    event::EventBody,
     id::{ProjectId, RunId},
-    run::RunStatus,
+    run::{Run, RunStatus},
 };
-use gencode_workspace::ManifestDigest;
+use gencode_runtime::types::Outcome;
+use gencode_workspace::{Manifest, ManifestDigest};
 use tokio::time::Instant;
 
-use crate::{Engine, EngineError, Said, control::Key};
+use crate::{
+    Engine, EngineError, Said,
+    control::{Key, once},
+    starts::stored,
+};
 
-/// Events read at once.
-const BATCH: u32 = 500;
+/// States of the files that are looked through for those of the run.
+const STATES: u32 = 1000;
 
 /// What an instruction did.
 #[derive(Debug, Clone)]
@@ -27,7 +31,8 @@ pub struct Applied {
 
 impl Engine {
     /// Changes a built application as told by a refinement, and waits for its end. After `limit`
-    /// the answer says that it still goes on, which it does.
+    /// the answer says that it still goes on, which it does. All that is answered is read from what
+    /// the run left, so a repeat gets the same.
     pub async fn apply(
         &self,
         id: &ProjectId,
@@ -35,60 +40,76 @@ impl Engine {
         limit: Duration,
         key: Key<'_>,
     ) -> Result<Applied, EngineError> {
-        let mut seen = self.0.store.last_seq(id).await?;
-        let before = self.0.store.latest_checkpoint(id).await?;
         let mut news = self.watch(id);
         if self.say_once(id, instruction, key).await? != Said::Refining {
             return Err(EngineError::Busy(format!(
                 "project `{id}` was not waiting for a change: your words let its run go on instead"
             )));
         }
-        let run = self.0.store.runs_of(id, 1).await?.into_iter().next();
-        let run = run.ok_or(EngineError::Unavailable)?.id;
+        let mut run = self.refining(id, instruction, key).await?;
         let deadline = Instant::now() + limit;
-        let mut rationale = String::new();
-        let run = loop {
-            let events = self.events_after(id, seen, BATCH).await?;
-            for event in events.iter().filter(|event| event.run == Some(run)) {
-                if let EventBody::StepFinished { summary, .. } = &event.body
-                    && !summary.is_empty()
-                    && rationale.is_empty()
-                {
-                    rationale.clone_from(summary);
-                }
-            }
-            if let Some(last) = events.last() {
-                seen = last.seq;
-                continue;
-            }
-            let now = self.0.store.run(run).await?;
-            if now.status.is_final() {
-                break now;
-            }
-            let waited = tokio::time::timeout_at(deadline, news.changed()).await;
-            match waited {
-                Ok(Ok(())) => {}
+        while !run.status.is_final() {
+            match tokio::time::timeout_at(deadline, news.changed()).await {
+                Ok(Ok(())) => run = self.0.store.run(run.id).await?,
                 Ok(Err(_)) => return Err(EngineError::Unavailable),
                 Err(_) => {
+                    let id = run.id;
                     return Err(EngineError::Busy(format!(
-                        "the change goes on as run {run}; ask for it again later"
+                        "the change goes on as run {id}; ask for it again later"
                     )));
                 }
             }
-        };
+        }
         if run.status != RunStatus::Completed {
             let (status, reason) = (run.status.as_str(), run.reason);
             return Err(EngineError::Busy(format!("run {} is {status}: {reason}", run.id)));
         }
-        let after = self.0.newest_checkpoint(id).await?;
-        let after = self.0.workspaces.manifest(ManifestDigest(after.manifest)).await?;
-        let changed = match before {
-            Some(before) => {
-                let before = self.0.workspaces.manifest(ManifestDigest(before.manifest)).await?;
-                before.changed_paths(&after).iter().map(ToString::to_string).collect()
-            }
-            None => after.paths().map(ToString::to_string).collect(),
-        };
-        Ok(Applied { run: run.id, changed, rationale })
+        self.applied(&run).await
     }
+
+    /// The run that the instruction started.
+    async fn refining(
+        &self,
+        id: &ProjectId,
+        instruction: &str,
+        key: Key<'_>,
+    ) -> Result<Run, EngineError> {
+        let once = once(key, "said", &(id, instruction));
+        let known = self.known(once.as_ref()).await?;
+        if let Some(known) = known {
+            return Ok(self.0.store.run(stored::<Run>(known.value)?.id).await?);
+        }
+        let latest = self.0.store.runs_of(id, 1).await?.into_iter().next();
+        latest.ok_or(EngineError::Unavailable)
+    }
+
+    /// What a run did to the files, and what it says of it.
+    async fn applied(&self, run: &Run) -> Result<Applied, EngineError> {
+        let states = self.0.store.checkpoints(&run.project, STATES).await?;
+        let own = || states.iter().filter(|state| state.run == Some(run.id));
+        let changed = match (own().next_back().and_then(|first| first.parent), own().next()) {
+            (Some(before), Some(after)) => {
+                let before = self.0.store.checkpoint(before).await?;
+                let (before, after) = (
+                    self.0.workspaces.manifest(ManifestDigest(before.manifest)).await?,
+                    self.0.workspaces.manifest(ManifestDigest(after.manifest)).await?,
+                );
+                paths(&before, &after)
+            }
+            _ => Vec::new(),
+        };
+        let steps = self.0.store.steps(run.id).await?;
+        let summary =
+            steps.into_iter().find_map(|step| match serde_json::from_value(step.report) {
+                Ok(Outcome::Completed(report)) if !report.summary.is_empty() => {
+                    Some(report.summary)
+                }
+                _ => None,
+            });
+        Ok(Applied { run: run.id, changed, rationale: summary.unwrap_or_default() })
+    }
+}
+
+fn paths(before: &Manifest, after: &Manifest) -> Vec<String> {
+    before.changed_paths(after).iter().map(ToString::to_string).collect()
 }
