@@ -1,9 +1,16 @@
 //! Who may do what: tokens, roles, sessions of browsers, and the log of every change.
 
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
-use crate::host::{Data, Server};
+use crate::{
+    control::{REQUEST, until, world},
+    host::{Data, SOON, Server},
+};
 
 impl Server {
     fn ask(&self, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
@@ -225,4 +232,74 @@ async fn audit_sec_002_credentials_and_any_origin_do_not_go_together() {
         assert_eq!(echoed.is_some(), allowed, "{origin}");
         assert!(echoed.is_none_or(|echoed| echoed == origin));
     }
+}
+
+#[tokio::test]
+async fn whoever_listens_is_turned_out_when_his_token_is_revoked() {
+    let data = Data::new();
+    let operator = token(&data, "operator").await;
+    let server = data.serve().await;
+    let prompt = json!({ "prompt": "a shop with orders" });
+    assert_eq!(server.status("POST", "/api/projects", Some(&operator), &prompt).await, 200);
+    let viewer = token(&data, "viewer").await;
+    let path = "/api/v1/projects/shop-with-orders/events/stream";
+    let mut stream = server.ask("GET", path, Some(&viewer)).send().await.unwrap().bytes_stream();
+    let url = format!("{}/ws/shop-with-orders", server.url.replace("http://", "ws://"));
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {viewer}").parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+
+    let listed = data.run(&["token", "list", "--json"]).await;
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["role"], "viewer");
+    let id = listed[0]["id"].as_str().unwrap();
+    assert!(data.run(&["token", "revoke", id]).await.status.success());
+    let ends = async { while stream.next().await.is_some() {} };
+    tokio::time::timeout(SOON, ends).await.expect("the stream ends");
+    let why = async {
+        loop {
+            if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {
+                return frame.unwrap();
+            }
+        }
+    };
+    let why = tokio::time::timeout(SOON, why).await.expect("the socket is closed");
+    assert_eq!((u16::from(why.code), &*why.reason), (1008, "the token is not good any more"));
+}
+
+#[tokio::test]
+async fn whoever_goes_away_before_the_answer_is_noted_all_the_same() {
+    let (data, gate) = world().await;
+    let server = data.serve().await;
+    let id = server.start(REQUEST).await;
+    server.wait_for(&id, "completed").await;
+    gate.hold(Duration::from_hours(1));
+    let before = gate.visits().len();
+    let body = json!({ "instruction": "add a field nickname to members" }).to_string();
+    let path = format!("/api/workspace/apply/{id}");
+    let asked = server.ask("POST", &path, None).header("content-type", "application/json");
+    let mut asked = Box::pin(asked.body(body).send());
+    let started = until("the change has begun", async || gate.visits().len() > before);
+    tokio::select! {
+        answer = &mut asked => panic!("it is not done: {answer:?}"),
+        () = started => {}
+    }
+    drop(asked);
+    let gone = "SELECT count(*) FROM audit WHERE status = 499 AND action LIKE '%/apply/%'";
+    until("it is noted", async || data.count(gone).await == 1).await;
+}
+
+#[tokio::test]
+async fn whoever_tries_one_token_after_the_other_is_turned_away() {
+    let mut data = Data::new();
+    token(&data, "operator").await;
+    data.env.push(("RATE_LIMIT".to_owned(), "1/minute".to_owned()));
+    let server = data.serve().await;
+    let mut found = Vec::new();
+    for n in 0..25 {
+        let guess = format!("gct_{n:064x}");
+        found.push(server.status("GET", "/api/projects", Some(&guess), &json!({})).await);
+    }
+    assert_eq!(found[..20], [401; 20], "{found:?}");
+    assert_eq!(found[24], 429, "{found:?}");
 }

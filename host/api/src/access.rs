@@ -20,7 +20,7 @@ use axum::{
 use gencode_core::{access::Role, digest::Digest};
 use gencode_engine::{EngineError, access::Access};
 
-use crate::{Api, error::ApiError, outer::is_api};
+use crate::{Api, error::ApiError, limits::Class, outer::is_api};
 
 /// The cookie with a browser's token.
 pub(crate) const COOKIE: &str = "gencode_token";
@@ -35,15 +35,22 @@ const MAX_REMEMBERED: usize = 1024;
 /// Who sent a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The id and name of a token, or `local`.
+    /// The id and name of a token, `local`, or `nobody` for one who has yet to log in.
     pub(crate) who: String,
     pub(crate) role: Role,
     /// Whom limits are counted for.
     pub(crate) counted_as: String,
+    /// Of the token, if there is one.
+    digest: Option<Digest>,
 }
 
-/// What the database said of a secret, and when.
-type Remembered = HashMap<Digest, (Instant, Option<Caller>)>;
+/// What the database said of a token, and when.
+#[derive(Debug, Clone)]
+struct Known {
+    at: Instant,
+    /// None: it is not good.
+    bearer: Option<Caller>,
+}
 
 /// Checks tokens.
 #[derive(Debug)]
@@ -51,7 +58,7 @@ pub(crate) struct Doors {
     access: Access,
     /// Whether a token is wanted even while there is none.
     always: bool,
-    remembered: Mutex<Remembered>,
+    remembered: Mutex<HashMap<Digest, Known>>,
     wanted: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -60,28 +67,38 @@ impl Doors {
         Self { access, always, remembered: Mutex::default(), wanted: Mutex::default() }
     }
 
-    /// The bearer of a secret, if it is good.
-    pub(crate) async fn bearer(&self, secret: &str) -> Result<Option<Caller>, EngineError> {
-        let digest = Digest::of(secret.as_bytes());
-        {
-            let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, known)) = remembered.get(&digest)
-                && at.elapsed() < BELIEVED
-            {
-                return Ok(known.clone());
-            }
+    /// What is remembered of a token.
+    fn remembered(&self, digest: Digest) -> Option<Known> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(&digest).filter(|known| known.at.elapsed() < BELIEVED).cloned()
+    }
+
+    /// The bearer of a token, if it is good.
+    pub(crate) async fn bearer(&self, digest: Digest) -> Result<Option<Caller>, EngineError> {
+        if let Some(known) = self.remembered(digest) {
+            return Ok(known.bearer);
         }
-        let known = self.access.bearer(secret).await?.map(|token| Caller {
+        let bearer = self.access.bearer(digest).await?.map(|token| Caller {
             who: format!("{} ({})", token.id, token.name),
             role: token.role,
             counted_as: token.id.to_string(),
+            digest: Some(digest),
         });
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
         }
-        remembered.insert(digest, (Instant::now(), known.clone()));
-        Ok(known)
+        remembered.insert(digest, Known { at: Instant::now(), bearer: bearer.clone() });
+        Ok(bearer)
+    }
+
+    /// Whether one who came in some time ago may stay. A database that is away turns nobody out.
+    pub(crate) async fn may_stay(&self, caller: &Caller) -> bool {
+        let good = match caller.digest {
+            Some(digest) => self.bearer(digest).await.map(|bearer| bearer.is_some()),
+            None => self.want_tokens().await.map(|wanted| !wanted),
+        };
+        good.unwrap_or(true)
     }
 
     /// Whether nobody comes in without a token.
@@ -122,14 +139,29 @@ pub(crate) async fn admit(
         return Ok(next.run(request).await);
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let address = peer.map_or_else(String::new, |ip| ip.to_string());
     let caller = match secret_of(request.headers()) {
-        Some(secret) => api.doors.bearer(secret).await?.ok_or_else(|| {
-            unauthorized("this token is not good: it was revoked, is too old, or never was one")
-        })?,
-        None if is_open(path, request.method()) || !api.doors.want_tokens().await? => Caller {
+        Some(secret) => {
+            let digest = digest_of(secret);
+            if api.doors.remembered(digest).is_none() {
+                // Whoever tries one after the other is turned away before the database is asked.
+                api.check_limit(Class::Look, &address)?;
+            }
+            api.doors.bearer(digest).await?.ok_or_else(|| {
+                unauthorized("this token is not good: it was revoked, is too old, or never was one")
+            })?
+        }
+        None if !api.doors.want_tokens().await? => Caller {
             who: "local".to_owned(),
             role: Role::Operator,
-            counted_as: peer.map_or_else(String::new, |ip| ip.to_string()),
+            counted_as: address,
+            digest: None,
+        },
+        None if is_open(path, request.method()) => Caller {
+            who: "nobody".to_owned(),
+            role: Role::Viewer,
+            counted_as: address,
+            digest: None,
         },
         None => {
             return Err(unauthorized(
@@ -181,6 +213,11 @@ fn wanted(method: &Method, route: &str) -> Role {
     } else {
         Role::Editor
     }
+}
+
+/// What the database knows a token by.
+pub(crate) fn digest_of(secret: &str) -> Digest {
+    Digest::of(secret.as_bytes())
 }
 
 /// The token a request brings: in its header, otherwise in its cookie.

@@ -6,7 +6,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use gencode_core::access::AuditEntry;
+use gencode_core::access::{AuditEntry, GONE};
+use gencode_engine::Engine;
 
 use crate::{Api, access::Caller, outer::RequestId};
 
@@ -16,6 +17,20 @@ const MAX_TARGET: usize = 200;
 /// What a change was about, where its path does not say: a handler adds it to its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Target(pub(crate) String);
+
+/// A change under way. Whoever asked may go away meanwhile, and then it is noted all the same.
+struct UnderWay {
+    engine: Engine,
+    entry: Option<AuditEntry>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.engine.note_later(entry);
+        }
+    }
+}
 
 /// Notes the request when it is done, before its answer is sent.
 pub(crate) async fn note(
@@ -33,25 +48,30 @@ pub(crate) async fn note(
         .filter(|_| !only_looks);
     let Some((action, caller)) = about else { return next.run(request).await };
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let first = parameters.iter().next().map(|(_, value)| value.to_owned());
-    let response = next.run(request).await;
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        // Nothing was done, and the database is not there to note it.
-        return response;
-    }
-    let named = response.extensions().get::<Target>().map(|target| target.0.clone());
-    let target = named.or(first).unwrap_or_default();
+    let first = parameters.iter().next().map_or("", |(_, value)| value);
     let entry = AuditEntry {
         who: caller.who,
         role: caller.role,
         action,
-        target: target.chars().filter(|c| !c.is_control()).take(MAX_TARGET).collect(),
-        status: response.status().as_u16(),
+        target: shortened(first),
+        status: GONE,
         request: id,
     };
-    if let Err(error) = api.engine.access().note(&entry).await {
-        // What was done is done; the log of the host says what the audit log could not.
-        tracing::error!(?entry, %error, "a change was not noted in the audit log");
+    let mut under_way = UnderWay { engine: api.engine.clone(), entry: Some(entry) };
+    let response = next.run(request).await;
+    let Some(mut entry) = under_way.entry.take() else { return response };
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // Nothing was done, and the database is not there to note it.
+        return response;
     }
+    entry.status = response.status().as_u16();
+    if let Some(target) = response.extensions().get::<Target>() {
+        entry.target = shortened(&target.0);
+    }
+    api.engine.access().note_or_say(&entry).await;
     response
+}
+
+fn shortened(target: &str) -> String {
+    target.chars().filter(|c| !c.is_control()).take(MAX_TARGET).collect()
 }

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::HeaderMap,
     response::{
@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Api,
+    access::Caller,
     error::{ApiError, Errors},
     extract::{Path, Position, Query},
     meters::Listening,
@@ -108,6 +109,7 @@ pub(crate) async fn stream(
     State(api): State<Api>,
     Path(id): Path<ProjectId>,
     Query(from): Query<From>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     api.engine.project(&id).await?;
@@ -118,6 +120,7 @@ pub(crate) async fn stream(
         news: api.engine.watch(&id),
         seen: last.or(from.after).map_or(0, Position::get),
         waiting: VecDeque::new(),
+        caller,
         _counted: api.meters.listening()?,
         api,
         id,
@@ -136,11 +139,13 @@ struct Following {
     news: News,
     seen: u64,
     waiting: VecDeque<Event>,
+    caller: Caller,
     _counted: Listening,
 }
 
 impl Following {
-    /// The next event; none when the host closes or the project is gone.
+    /// The next event; none when the host closes, the project is gone, or the token is not good any
+    /// more.
     async fn next(&mut self) -> Option<sse::Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -151,7 +156,12 @@ impl Following {
                 }
             }
             match self.api.engine.events_after(&self.id, self.seen, BATCH).await {
-                Ok(events) if events.is_empty() => self.news.changed().await.ok()?,
+                Ok(events) if events.is_empty() => {
+                    self.news.changed().await.ok()?;
+                    if !self.api.doors.may_stay(&self.caller).await {
+                        return None;
+                    }
+                }
                 Ok(events) => self.waiting = events.into(),
                 Err(gencode_engine::EngineError::Unavailable) => tokio::time::sleep(AGAIN).await,
                 Err(error) => {

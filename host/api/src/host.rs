@@ -6,9 +6,12 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use gencode_core::{access::Role, id::TokenId};
+use gencode_core::{
+    access::{AuditRow, Role},
+    id::TokenId,
+};
 use gencode_engine::{
-    access::{AuditView, NewToken, TokenView},
+    access::{NewToken, TokenView},
     insight::{ActiveProject, AgentView, PluginView},
 };
 use jiff::SignedDuration;
@@ -17,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Api,
-    access::{COOKIE, Caller},
+    access::{COOKIE, Caller, digest_of},
     error::{ApiError, Errors},
     extract::{Body, Path, Position, Query, whole},
     projects::page_size,
@@ -179,7 +182,7 @@ pub(crate) struct Changes {
 /// A page of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditPage {
-    entries: Vec<AuditView>,
+    entries: Vec<AuditRow>,
     /// Give it as `cursor` for the next page; none at the end.
     next: Option<u64>,
 }
@@ -235,7 +238,7 @@ pub(crate) async fn login(
     headers: HeaderMap,
     Body(login): Body<Login>,
 ) -> Result<Response, ApiError> {
-    let caller = api.doors.bearer(login.token.trim()).await?.ok_or_else(|| {
+    let caller = api.doors.bearer(digest_of(login.token.trim())).await?.ok_or_else(|| {
         ApiError::new(StatusCode::UNAUTHORIZED, "token_wanted", "this token is not good")
     })?;
     let mut answer = Json(Session::from(caller)).into_response();

@@ -108,7 +108,12 @@ async fn serve(
                     return close(&mut socket, close_code::AWAY, "the host is shutting down").await;
                 }
             },
-            _ = ping.tick() => send(&mut socket, Message::Ping(Bytes::new())).await?,
+            _ = ping.tick() => {
+                if !api.doors.may_stay(caller).await {
+                    return close(&mut socket, close_code::POLICY, "the token is not good any more").await;
+                }
+                send(&mut socket, Message::Ping(Bytes::new())).await?;
+            }
             frame = socket.recv() => match frame {
                 None | Some(Err(_) | Ok(Message::Close(_))) => return Err(Ended::Gone),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -162,9 +167,7 @@ async fn hear(api: &Api, id: &ProjectId, caller: &Caller, incoming: Incoming) {
         status: status.as_u16(),
         request: String::new(),
     };
-    if let Err(error) = api.engine.access().note(&entry).await {
-        tracing::error!(?entry, %error, "a change was not noted in the audit log");
-    }
+    api.engine.access().note_or_say(&entry).await;
 }
 
 /// Sends the present state and returns the sequence number up to which it speaks.

@@ -73,27 +73,35 @@ impl Token {
 }
 
 /// A change somebody made or tried to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
-    /// The token, `local` for a caller on this machine without one, or `command line`.
+    /// The token; `local` for a caller on this machine where there is none, `command line`, or
+    /// `nobody` for one who has yet to log in.
     pub who: String,
     pub role: Role,
     /// What was asked, for example `POST /api/projects/{id}/fork`.
     pub action: String,
     /// What it was about, for example a project.
     pub target: String,
-    /// The answer's HTTP status; 0 on the command line.
+    /// The answer's HTTP status; 0 on the command line, [`GONE`] where nobody waited for an answer.
     pub status: u16,
-    /// Of the request, as in its answer.
+    /// Id of the request, as in its answer.
     pub request: String,
 }
 
+/// Status of a change whose caller went away before it was answered: it may have been made.
+pub const GONE: u16 = 499;
+
 /// An entry of the audit log as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditRow {
-    /// Its position, raised by every entry.
+    /// Its position in the log.
     pub n: u64,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
+    #[serde(flatten)]
     pub entry: AuditEntry,
 }
 

@@ -63,32 +63,6 @@ pub struct NewToken {
     pub secret: String,
 }
 
-/// One change, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AuditView {
-    /// Its position in the log.
-    pub n: u64,
-    pub at: String,
-    /// The token, `local` for a caller on this machine without one, or `command line`.
-    pub who: String,
-    pub role: Role,
-    /// What was asked, for example `DELETE /api/projects/{id}`.
-    pub action: String,
-    /// What it was about, for example a project.
-    pub target: String,
-    /// The answer's HTTP status; 0 on the command line.
-    pub status: u16,
-    /// Id of the request.
-    pub request: String,
-}
-
-impl From<AuditRow> for AuditView {
-    fn from(row: AuditRow) -> Self {
-        let AuditEntry { who, role, action, target, status, request } = row.entry;
-        Self { n: row.n, at: iso(row.at), who, role, action, target, status, request }
-    }
-}
-
 /// Tokens and the audit log.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -99,6 +73,12 @@ impl Engine {
     /// Tokens and the audit log.
     pub fn access(&self) -> Access {
         Access::of(self.0.store.clone())
+    }
+
+    /// Notes a change that nobody waits for any more; a host that closes does so first.
+    pub fn note_later(&self, entry: AuditEntry) {
+        let access = self.access();
+        self.0.tasks.spawn(async move { access.note_or_say(&entry).await });
     }
 }
 
@@ -161,12 +141,9 @@ impl Access {
         Ok(self.store.revoke_token(id).await?)
     }
 
-    /// Whose secret this is, if it opens anything now.
-    pub async fn bearer(&self, secret: &str) -> Result<Option<Token>, EngineError> {
-        if !secret.starts_with(PREFIX) {
-            return Ok(None);
-        }
-        let token = self.store.token(Digest::of(secret.as_bytes())).await?;
+    /// The token with this digest, if it opens anything now.
+    pub async fn bearer(&self, digest: Digest) -> Result<Option<Token>, EngineError> {
+        let token = self.store.token(digest).await?;
         Ok(token.filter(|token| token.is_good(crate::now())))
     }
 
@@ -180,14 +157,21 @@ impl Access {
         Ok(self.store.add_audit(entry).await?)
     }
 
+    /// [`Access::note`]; where that fails the log of the host says what the audit log cannot: what is
+    /// done is done.
+    pub async fn note_or_say(&self, entry: &AuditEntry) {
+        if let Err(error) = self.note(entry).await {
+            tracing::error!(?entry, %error, "a change was not noted in the audit log");
+        }
+    }
+
     /// Changes before a position, newest first, of one target or of all.
     pub async fn audit(
         &self,
         target: Option<&str>,
         before: Option<u64>,
         limit: u32,
-    ) -> Result<Vec<AuditView>, EngineError> {
-        let rows = self.store.audit(target, before, limit).await?;
-        Ok(rows.into_iter().map(AuditView::from).collect())
+    ) -> Result<Vec<AuditRow>, EngineError> {
+        Ok(self.store.audit(target, before, limit).await?)
     }
 }
