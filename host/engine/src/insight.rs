@@ -16,12 +16,12 @@ use crate::{
     costs::{Costs, Tally},
 };
 
-/// Who the agents are (domain-rules §3).
-const ROLES: [(&str, &str); 4] = [
-    ("marcus", "Lead Architect"),
-    ("victoria", "Senior Architect"),
-    ("derek", "Full-Stack Developer"),
-    ("luna", "QA Engineer"),
+/// Who the agents are: plugin, name and role (domain-rules §3).
+const CREW: [(&str, &str, &str); 4] = [
+    ("marcus", "Marcus", "Lead Architect"),
+    ("victoria", "Victoria", "Senior Architect"),
+    ("derek", "Derek", "Full-Stack Developer"),
+    ("luna", "Luna", "QA Engineer"),
 ];
 
 /// A plugin that new runs begin with.
@@ -171,63 +171,41 @@ impl Engine {
     /// The crew, and what each of them does now.
     pub async fn agents(&self) -> Result<Vec<AgentView>, EngineError> {
         let set = self.0.library.active();
-        let active = self.active_steps().await?;
-        Ok(ROLES
-            .into_iter()
-            .map(|(id, role)| {
-                let mut projects: Vec<ProjectId> = active
-                    .iter()
-                    .filter(|(_, _, performer)| performer.eq_ignore_ascii_case(id))
-                    .map(|(run, _, _)| run.project_id.clone())
-                    .collect();
-                projects.dedup();
-                let plugin = set.agents.get(id);
-                AgentView {
-                    name: id[..1].to_uppercase() + &id[1..],
-                    role: role.to_owned(),
-                    status: match plugin {
-                        None => "missing",
-                        Some(_) if projects.is_empty() => "available",
-                        Some(_) => "working",
-                    },
-                    version: plugin.map(|plugin| plugin.manifest.version.to_string()),
-                    projects,
-                }
-            })
-            .collect())
+        let active = self.active_projects().await?;
+        let of_crew = |(id, name, role): (&str, &str, &str)| {
+            let performs = |step: &String| self.performer_of(step) == name;
+            let mine = active.iter().filter(|active| active.steps.iter().any(performs));
+            let projects: Vec<ProjectId> = mine.map(|active| active.project_id.clone()).collect();
+            let plugin = set.agents.get(id);
+            AgentView {
+                name: name.to_owned(),
+                role: role.to_owned(),
+                status: match plugin {
+                    None => "missing",
+                    Some(_) if projects.is_empty() => "available",
+                    Some(_) => "working",
+                },
+                version: plugin.map(|plugin| plugin.manifest.version.to_string()),
+                projects,
+            }
+        };
+        Ok(CREW.into_iter().map(of_crew).collect())
     }
 
     /// Projects that somebody works on, on whichever host.
     pub async fn active_projects(&self) -> Result<Vec<ActiveProject>, EngineError> {
-        let steps = self.active_steps().await?;
-        let active = self.control().active().await?;
-        Ok(active
-            .into_iter()
-            .map(|run| ActiveProject {
-                steps: steps
-                    .iter()
-                    .filter(|(of, _, _)| of.id == run.id)
-                    .map(|(_, step, _)| step.clone())
-                    .collect(),
-                running: run.status == RunStatus::Running,
-                project_id: run.project_id,
+        let mut active = Vec::new();
+        for run in self.0.store.active_runs().await? {
+            let steps = self.0.store.steps(run.id).await?;
+            let steps = steps.into_iter().filter(|step| step.status == StepStatus::Running);
+            active.push(ActiveProject {
+                project_id: run.project,
                 run: run.id,
-            })
-            .collect())
-    }
-
-    /// Steps that are being worked on: their run, their id and who performs them.
-    async fn active_steps(&self) -> Result<Vec<(RunView, String, String)>, EngineError> {
-        let mut all = Vec::new();
-        for run in self.control().active().await? {
-            for record in self.0.store.steps(run.id).await? {
-                if record.status == StepStatus::Running {
-                    let performer = self.performer_of(&record.step);
-                    all.push((run.clone(), record.step, performer));
-                }
-            }
+                running: run.status == RunStatus::Running,
+                steps: steps.map(|step| step.step).collect(),
+            });
         }
-        Ok(all)
+        Ok(active)
     }
 
     fn performer_of(&self, step: &str) -> String {
@@ -315,8 +293,8 @@ impl Engine {
 
     /// Whether this host can do its work.
     pub async fn readiness(&self) -> Readiness {
-        let database = match self.0.store.wants_tokens().await {
-            Ok(_) => None,
+        let database = match self.0.store.ping().await {
+            Ok(()) => None,
             Err(error) => {
                 tracing::warn!(%error, "the host is not ready");
                 Some("the database does not answer".to_owned())

@@ -12,7 +12,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{Location, Result, StoreError, events::EventHint, lane::Lane, postgres, sqlite};
+use crate::{
+    Location, Result, StoreError, events::EventHint, lane::Lane, postgres, sql::sql, sqlite,
+};
 
 /// Hints kept for a slow listener before it only learns that it missed some.
 const HINTS: usize = 1024;
@@ -77,6 +79,11 @@ impl Store {
     /// How the database is called in messages: a path, or an address without its password.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// Asks the database for nothing, to see that it answers.
+    pub async fn ping(&self) -> Result<()> {
+        self.optional(sql("SELECT 1 AS one")).await.map(drop)
     }
 
     /// Closes all connections. Optional: an unclosed database loses nothing.
