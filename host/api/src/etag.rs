@@ -11,7 +11,7 @@ use gencode_core::digest::Digest;
 use http_body_util::BodyExt as _;
 
 /// Larger answers have no tag: hashing them would cost more than it saves.
-const MAX: u64 = 4 * 1024 * 1024;
+const MAX: u64 = 1024 * 1024;
 
 /// Gives JSON answers of a `GET` a tag of their content, and answers 304 to who has it already.
 pub(crate) async fn tag(request: Request, next: Next) -> Response {

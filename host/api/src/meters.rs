@@ -1,16 +1,14 @@
 //! `/metrics`: what the host has done and does, for Prometheus.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use gencode_core::run::RunStatus;
 use gencode_engine::Engine;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -48,7 +46,7 @@ struct RunState {
 
 /// All numbers of the host.
 pub(crate) struct Meters {
-    registry: Mutex<Registry>,
+    registry: Registry,
     requests: Family<Asked, Counter>,
     seconds: Family<Route, Histogram>,
     sockets: Gauge,
@@ -62,40 +60,18 @@ impl Meters {
     pub(crate) fn new(engine: &Engine) -> Self {
         let mut registry = Registry::with_prefix("gencode");
         engine.register_meters(&mut registry);
-        let requests = Family::default();
-        let seconds =
-            Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
-        let meters = Self {
-            requests,
-            seconds,
-            sockets: Gauge::default(),
-            runs: Family::default(),
-            in_hand: Gauge::default(),
-            previews: Gauge::default(),
-            plugins: Gauge::default(),
-            registry: Mutex::new(Registry::default()),
-        };
-        registry.register("http_requests", "Requests answered", meters.requests.clone());
-        registry.register(
-            "http_request_seconds",
-            "Time until the answer began",
-            meters.seconds.clone(),
-        );
-        registry.register(
-            "event_streams",
-            "Open sockets and event streams",
-            meters.sockets.clone(),
-        );
-        registry.register("runs_active", "Unfinished runs of all hosts", meters.runs.clone());
-        registry.register("runs_in_hand", "Runs this host works on", meters.in_hand.clone());
-        registry.register("active_preview_servers", "Previews that run", meters.previews.clone());
-        registry.register(
-            "plugins_loaded",
-            "Plugins that new runs begin with",
-            meters.plugins.clone(),
-        );
-        *meters.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
-        meters
+        let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
+        let seconds = Family::new_with_constructor(histogram);
+        let (requests, runs) = (Family::default(), Family::default());
+        let [sockets, in_hand, previews, plugins] = [(); 4].map(|()| Gauge::default());
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_request_seconds", "Time until the answer began", seconds.clone());
+        registry.register("event_streams", "Open sockets and event streams", sockets.clone());
+        registry.register("runs_active", "Unfinished runs of all hosts", runs.clone());
+        registry.register("runs_in_hand", "Runs this host works on", in_hand.clone());
+        registry.register("active_preview_servers", "Previews that run", previews.clone());
+        registry.register("plugins_loaded", "Plugins that new runs begin with", plugins.clone());
+        Self { registry, requests, seconds, sockets, runs, in_hand, previews, plugins }
     }
 
     /// A client listens as long as this lives.
@@ -125,7 +101,7 @@ impl Drop for Listening {
 /// Counts requests and measures how long their answers took.
 pub(crate) async fn measure(State(api): State<Api>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let (route, method) = (route.to_owned(), request.method().as_str().to_owned());
+    let (route, method) = (route.to_owned(), named(request.method()).to_owned());
     let start = Instant::now();
     let response = next.run(request).await;
     let meters = &api.meters;
@@ -135,14 +111,28 @@ pub(crate) async fn measure(State(api): State<Api>, request: Request, next: Next
     response
 }
 
+/// The name of a method that is a method: others would be a number each, without end.
+fn named(method: &Method) -> &str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+    ];
+    if KNOWN.contains(method) { method.as_str() } else { "other" }
+}
+
 /// Everything that is measured, in the text format of `OpenMetrics`.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"), crate::error::Errors))]
 pub(crate) async fn show(State(api): State<Api>) -> Result<Response, ApiError> {
     let gauges = api.engine.gauges().await?;
     let meters = &api.meters;
-    for status in ["queued", "running", "paused"] {
-        meters.runs.get_or_create(&RunState { status }).set(0);
+    for status in RunStatus::ALL.into_iter().filter(|status| !status.is_final()) {
+        meters.runs.get_or_create(&RunState { status: status.as_str() }).set(0);
     }
     for (status, count) in gauges.runs {
         let gauge = meters.runs.get_or_create(&RunState { status: status.as_str() });
@@ -153,8 +143,7 @@ pub(crate) async fn show(State(api): State<Api>) -> Result<Response, ApiError> {
     set(&meters.previews, gauges.previews);
     set(&meters.plugins, gauges.plugins);
     let mut text = String::new();
-    let registry = meters.registry.lock().unwrap_or_else(PoisonError::into_inner);
-    encode(&mut text, &registry)
+    encode(&mut text, &meters.registry)
         .map_err(|_| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -1,6 +1,8 @@
 //! The description of the API (OpenAPI 3.1), made from the handlers, and pages that show it without
 //! the internet.
 
+use std::sync::LazyLock;
+
 use axum::{
     Json,
     http::header,
@@ -157,11 +159,13 @@ pub(crate) async fn asyncapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], ASYNCAPI).into_response()
 }
 
-/// The description, with what the routes say.
-pub fn description() -> openapi::OpenApi {
-    crate::routes().into_openapi()
+/// The description, with what the routes say. Made once: it is never another.
+pub fn description() -> &'static openapi::OpenApi {
+    static DESCRIPTION: LazyLock<openapi::OpenApi> =
+        LazyLock::new(|| crate::routes().into_openapi());
+    &DESCRIPTION
 }
 
-pub(crate) async fn show() -> Json<openapi::OpenApi> {
+pub(crate) async fn show() -> Json<&'static openapi::OpenApi> {
     Json(description())
 }

@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use tracing::Instrument as _;
 use ulid::Ulid;
 
 use crate::error::{ApiError, PROBLEM};
@@ -36,7 +37,9 @@ pub(crate) async fn answer(mut request: Request, next: Next) -> Response {
         error.render(&id, as_problem)
     } else {
         request.extensions_mut().insert(RequestId(id.clone()));
-        rendered(next.run(request).await, &id, as_problem, speaks_json)
+        // At every level: whatever is said of the request in the log says its id.
+        let span = tracing::error_span!("request", %id, method = %request.method());
+        rendered(next.run(request).instrument(span).await, &id, as_problem, speaks_json)
     };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
