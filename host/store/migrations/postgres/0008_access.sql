@@ -1,4 +1,4 @@
--- Who may use the API, and what everyone changed.
+-- Who may use the API, what everyone changed, and what its lists need.
 CREATE TABLE tokens (
     id         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     name       TEXT COLLATE "C" NOT NULL,
@@ -29,3 +29,6 @@ BEGIN
 END $$;
 CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
     FOR EACH ROW EXECUTE FUNCTION audit_never_changes();
+
+-- Lists of runs in one state, newest first.
+CREATE INDEX runs_in_state ON runs (status, id);

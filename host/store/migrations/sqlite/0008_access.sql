@@ -1,4 +1,4 @@
--- Who may use the API, and what everyone changed.
+-- Who may use the API, what everyone changed, and what its lists need.
 CREATE TABLE tokens (
     id         TEXT NOT NULL PRIMARY KEY,
     name       TEXT NOT NULL,
@@ -27,3 +27,6 @@ CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'an audit entry never changes');
 END;
+
+-- Lists of runs in one state, newest first.
+CREATE INDEX runs_in_state ON runs (status, id);
