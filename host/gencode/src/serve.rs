@@ -10,7 +10,7 @@ use crate::{
     cli::{Global, Serve},
     compose::{self, Purpose},
     config::Folders,
-    token,
+    settings, token,
 };
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCode> {
@@ -25,6 +25,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         && !dist.join("index.html").is_file()
     {
         bail!("`{}` holds no index.html: build the front end first", dist.display());
+    }
+    if settings::text("MONGODB_URL").is_some() {
+        tracing::warn!("MONGODB_URL is set, and nothing here uses MongoDB; see DATABASE_URL");
     }
     let folders = Folders::of(global)?;
     if beyond_loopback && !token::are_there(&folders).await? {
