@@ -106,7 +106,7 @@ impl Play {
                 client.build(&id).await;
                 client.until_asked().await;
                 let run = client.newest_run(&id).await;
-                client.once(&format!("/api/v1/runs/{run}/stop"), "stop-1", json!({})).await;
+                client.once(&format!("/api/v1/runs/{run}/cancel"), "stop-1", json!({})).await;
                 client.once(&format!("/api/v1/runs/{run}/retry"), "retry-1", json!({})).await;
                 client.until(&id, "completed").await;
                 // From a step that has no others beside it: what is done before is always the same.

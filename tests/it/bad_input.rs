@@ -131,8 +131,15 @@ async fn a_folder_with_files_in_it_is_never_written_over() {
 #[tokio::test]
 async fn the_host_refuses_to_be_reachable_from_elsewhere_and_to_trust_everyone() {
     let data = Data::new();
-    let output = data.run(&["serve", "--listen", "0.0.0.0:0"]).await;
-    assert!(refused(&output).contains("refusing to listen on 0.0.0.0:0"));
+    for others in [
+        ["--listen", "0.0.0.0:0"],
+        // Behind a proxy everyone seems to be on this machine.
+        ["--allow-host", "studio.example"],
+        ["--trusted-proxies", "127.0.0.1"],
+    ] {
+        let output = data.run(&[&["serve", "--port", "0"], &others[..]].concat()).await;
+        assert!(refused(&output).contains("refusing to serve others"), "{others:?}");
+    }
     let output = data.run(&["serve", "--port", "0", "--cors-origins", "*"]).await;
     assert!(refused(&output).contains("refusing CORS_ORIGINS=*"));
 }

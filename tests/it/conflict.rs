@@ -57,7 +57,7 @@ impl Met {
     async fn answer(&self, option: usize) {
         let question = self.asked().await;
         let text = question["options"][option].as_str().unwrap();
-        let path = format!("/api/v1/runs/{}/answer", self.run);
+        let path = format!("/api/v1/runs/{}/answers", self.run);
         let (status, answer) = self.server.post(&path, &json!({ "text": text })).await;
         assert_eq!(status, 200, "{answer}");
     }

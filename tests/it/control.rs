@@ -293,7 +293,7 @@ async fn a_request_with_a_key_is_done_once() {
     assert_eq!(data.count("SELECT count(*) FROM runs").await, 1);
 
     let run = id_of(&server.run_of(&project).await);
-    let path = format!("/api/v1/runs/{run}/stop");
+    let path = format!("/api/v1/runs/{run}/cancel");
     let stopped = server.post_once(&path, "stop-1", &json!({})).await;
     assert_eq!(stopped.0, 200, "{}", stopped.1);
     let retry = format!("/api/v1/runs/{run}/retry");

@@ -1,5 +1,5 @@
 //! A fuzzer reads the description of the API and holds the host to it (<https://schemathesis.io>).
-//! `make setup` installs it.
+//! `tests/schemathesis/setup.sh` installs it.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_mins(12);
 
 fn fuzzer() -> PathBuf {
     let fuzzer = repo().join(".cache/schemathesis/bin/schemathesis");
-    assert!(fuzzer.is_file(), "schemathesis is not installed: run `make setup`");
+    assert!(fuzzer.is_file(), "schemathesis is not installed: run `tests/schemathesis/setup.sh`");
     fuzzer
 }
 

@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -139,7 +139,9 @@ pub(crate) async fn admit(
         return Ok(next.run(request).await);
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let address = peer.map_or_else(String::new, |ip| ip.to_string());
+    let address = peer.map_or_else(String::new, |peer| {
+        sender(peer, &api.config.trusted_proxies, request.headers()).to_string()
+    });
     let caller = match secret_of(request.headers()) {
         Some(secret) => {
             let digest = digest_of(secret);
@@ -185,6 +187,21 @@ pub(crate) async fn admit(
     }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+/// The address a request comes from: behind proxies that are trusted, the one the last of them saw.
+fn sender(peer: IpAddr, trusted: &[IpAddr], headers: &HeaderMap) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let hops = headers.get_all("x-forwarded-for").iter();
+    let hops = hops.filter_map(|hop| hop.to_str().ok()).flat_map(|hops| hops.split(','));
+    // Each proxy appends whom it saw; what is left of the first stranger, he may have invented.
+    let hops: Vec<Option<IpAddr>> =
+        hops.map(|hop| hop.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical())).collect();
+    let stranger = hops.into_iter().rev().find(|hop| hop.is_none_or(|ip| !trusted.contains(&ip)));
+    stranger.flatten().unwrap_or(peer)
 }
 
 fn unauthorized(detail: &str) -> ApiError {
@@ -261,6 +278,26 @@ mod tests {
         ] {
             assert_eq!(wanted(&method, route), role, "{method} {route}");
         }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_who_sent_a_request() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (near, far) = (ip("127.0.0.1"), ip("10.0.0.9"));
+        let from = |peer, trusted: &[IpAddr], hops: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for hop in hops {
+                headers.append("x-forwarded-for", HeaderValue::from_static(hop));
+            }
+            sender(peer, trusted, &headers).to_string()
+        };
+        assert_eq!(from(near, &[], &["1.2.3.4"]), "127.0.0.1", "nobody is trusted");
+        assert_eq!(from(far, &[near], &["1.2.3.4"]), "10.0.0.9", "not this one");
+        assert_eq!(from(near, &[near], &["6.6.6.6, 1.2.3.4"]), "1.2.3.4", "the first is invented");
+        assert_eq!(from(near, &[near, far], &["6.6.6.6, 1.2.3.4", "10.0.0.9"]), "1.2.3.4");
+        assert_eq!(from(near, &[near], &["1.2.3.4, x"]), "127.0.0.1");
+        assert_eq!(from(near, &[near], &[]), "127.0.0.1");
+        assert_eq!(from(ip("::ffff:127.0.0.1"), &[near], &["1.2.3.4"]), "1.2.3.4");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `/api/projects/{id}/checkpoints`, `fork` and `compare`: the history of a project's files.
+//! `/projects/{id}/checkpoints`, `fork` and `compare`, below `/api` and `/api/v1`: the history of a
+//! project's files.
 
 use axum::{
     Json,
@@ -42,7 +43,7 @@ pub(crate) struct Page {
 }
 
 /// The states of a project's files, newest first.
-#[utoipa::path(get, path = "/api/projects/{id}/checkpoints", tag = "history", params(OfProject, Page),
+#[utoipa::path(get, path = "/projects/{id}/checkpoints", tag = "history", params(OfProject, Page),
     responses((status = 200, description = "A page", body = CheckpointList), Errors))]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -54,7 +55,7 @@ pub(crate) async fn list(
 }
 
 /// One state: all its files, and what changed.
-#[utoipa::path(get, path = "/api/projects/{id}/checkpoints/{checkpoint}", tag = "history", params(OfCheckpoint),
+#[utoipa::path(get, path = "/projects/{id}/checkpoints/{checkpoint}", tag = "history", params(OfCheckpoint),
     responses((status = 200, description = "The state", body = CheckpointFiles), Errors))]
 pub(crate) async fn show(
     State(api): State<Api>,
@@ -71,7 +72,7 @@ pub(crate) struct FileText {
 }
 
 /// A file as it was then.
-#[utoipa::path(get, path = "/api/projects/{id}/checkpoints/{checkpoint}/files/{path}", tag = "history",
+#[utoipa::path(get, path = "/projects/{id}/checkpoints/{checkpoint}/files/{path}", tag = "history",
     params(OfCheckpoint, ("path" = String, Path, description = "Path in the project; its slashes are not encoded")),
     responses((status = 200, description = "Its text", body = FileText), Errors))]
 pub(crate) async fn file(
@@ -93,7 +94,7 @@ pub(crate) struct Between {
 }
 
 /// What differs between two states.
-#[utoipa::path(get, path = "/api/projects/{id}/checkpoints/diff", tag = "history", params(OfProject, Between),
+#[utoipa::path(get, path = "/projects/{id}/checkpoints/diff", tag = "history", params(OfProject, Between),
     responses((status = 200, description = "The differences", body = CheckpointDiff), Errors))]
 pub(crate) async fn diff(
     State(api): State<Api>,
@@ -104,7 +105,7 @@ pub(crate) async fn diff(
 }
 
 /// Makes the files again what they were, as a new state: nothing is lost.
-#[utoipa::path(post, path = "/api/projects/{id}/checkpoints/{checkpoint}/restore", tag = "history", params(OfCheckpoint),
+#[utoipa::path(post, path = "/projects/{id}/checkpoints/{checkpoint}/restore", tag = "history", params(OfCheckpoint),
     responses((status = 200, description = "What was done", body = Restored), Errors))]
 pub(crate) async fn restore(
     State(api): State<Api>,
@@ -114,7 +115,7 @@ pub(crate) async fn restore(
 }
 
 /// The whole history as one file that `git clone` reads.
-#[utoipa::path(get, path = "/api/projects/{id}/checkpoints/export", tag = "history", params(OfProject),
+#[utoipa::path(get, path = "/projects/{id}/checkpoints/export", tag = "history", params(OfProject),
     responses((status = 200, description = "A git bundle with one commit per state", body = Vec<u8>, content_type = "application/x-git-bundle"), Errors))]
 pub(crate) async fn export(
     State(api): State<Api>,
@@ -156,7 +157,7 @@ pub(crate) struct ForkView {
 }
 
 /// Begins a new project as this one was before a step, perhaps with another model or request.
-#[utoipa::path(post, path = "/api/projects/{id}/fork", tag = "history", params(OfProject), request_body = Fork,
+#[utoipa::path(post, path = "/projects/{id}/fork", tag = "history", params(OfProject), request_body = Fork,
     responses((status = 200, description = "The new project and its run", body = ForkView), Errors))]
 pub(crate) async fn fork(
     State(api): State<Api>,
@@ -174,7 +175,7 @@ pub(crate) async fn fork(
 }
 
 /// Puts two projects side by side: steps, costs, tests, files.
-#[utoipa::path(get, path = "/api/projects/{id}/compare/{other}", tag = "history",
+#[utoipa::path(get, path = "/projects/{id}/compare/{other}", tag = "history",
     params(OfProject, ("other" = String, Path, description = "The other project", pattern = "^[A-Za-z0-9_-]{1,100}$")),
     responses((status = 200, description = "Both outcomes", body = Comparison), Errors))]
 pub(crate) async fn compare(

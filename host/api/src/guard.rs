@@ -80,6 +80,7 @@ mod tests {
             frontend_dist: None,
             allowed_origins: Vec::new(),
             allowed_hosts: vec!["studio.example".to_owned()],
+            trusted_proxies: Vec::new(),
             beyond_loopback,
             rate_limit: RateLimit::OFF,
         }

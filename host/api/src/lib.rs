@@ -34,7 +34,7 @@ mod socket;
 mod tracking;
 mod workspace;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -80,11 +80,20 @@ pub struct ApiConfig {
     pub allowed_origins: Vec<String>,
     /// Names by which the host may be called, beside those of its machine (DNS rebinding).
     pub allowed_hosts: Vec<String>,
-    /// Whether the host listens beyond its machine: then it wants tokens also while it has none,
-    /// and may be called by any address.
+    /// Proxies before this host, whose word counts for whom they pass on.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Whether the host listens beyond its machine: then it may be called by any address.
     pub beyond_loopback: bool,
     /// How often a caller may ask.
     pub rate_limit: RateLimit,
+}
+
+impl ApiConfig {
+    /// Whether others than those on its machine are to reach the host: then it wants tokens also
+    /// while it has none.
+    pub fn is_for_others(&self) -> bool {
+        self.beyond_loopback || !self.allowed_hosts.is_empty() || !self.trusted_proxies.is_empty()
+    }
 }
 
 /// Shared by all handlers; cheap to clone.
@@ -109,15 +118,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(projects::list, projects::create))
         .routes(routes!(projects::show, projects::delete))
         .routes(routes!(projects::page))
-        .routes(routes!(checkpoints::list))
-        .routes(routes!(checkpoints::diff))
-        .routes(routes!(checkpoints::export))
-        .routes(routes!(checkpoints::show))
-        // Its path goes over several segments, which a description cannot say.
-        .route("/api/projects/{id}/checkpoints/{checkpoint}/files/{*path}", get(checkpoints::file))
-        .routes(routes!(checkpoints::restore))
-        .routes(routes!(checkpoints::fork))
-        .routes(routes!(checkpoints::compare))
+        .nest("/api", history())
+        .nest("/api/v1", history())
         .routes(routes!(workspace::list))
         .routes(routes!(workspace::files))
         .routes(routes!(workspace::read, workspace::save))
@@ -133,7 +135,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runs::pause))
         .routes(routes!(runs::resume))
         .routes(routes!(runs::answer))
-        .routes(routes!(runs::stop))
+        .routes(routes!(runs::cancel))
         .routes(routes!(runs::retry))
         .routes(routes!(events::page))
         .routes(routes!(events::stream))
@@ -163,6 +165,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(tracking::projects))
         .routes(routes!(tracking::costs))
         .routes(routes!(tracking::budget))
+        .routes(routes!(tracking::budget_of_project))
         .routes(routes!(host::agents))
         .routes(routes!(host::active))
         .routes(routes!(host::plugins))
@@ -173,13 +176,27 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(host::session, host::login, host::logout))
 }
 
+/// The history of projects: beside the front end's routes and among those for programs.
+fn history() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::History::openapi())
+        .routes(routes!(checkpoints::list))
+        .routes(routes!(checkpoints::diff))
+        .routes(routes!(checkpoints::export))
+        .routes(routes!(checkpoints::show))
+        // Its path goes over several segments, which a description cannot say.
+        .route("/projects/{id}/checkpoints/{checkpoint}/files/{*path}", get(checkpoints::file))
+        .routes(routes!(checkpoints::restore))
+        .routes(routes!(checkpoints::fork))
+        .routes(routes!(checkpoints::compare))
+}
+
 /// Builds the router.
 pub fn router(engine: Engine, config: ApiConfig) -> Router {
     let (nudges, _) = broadcast::channel(256);
     let cors = cors(&config);
     let dist = config.frontend_dist.clone();
     let api = Api {
-        doors: Arc::new(Doors::new(engine.access(), config.beyond_loopback)),
+        doors: Arc::new(Doors::new(engine.access(), config.is_for_others())),
         limits: Arc::new(Limits::new(config.rate_limit)),
         meters: Arc::new(Meters::new(&engine)),
         nudges,

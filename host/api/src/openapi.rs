@@ -33,7 +33,6 @@ use crate::{
             accept `application/problem+json`. The messages of `/ws/{id}` are described in \
             `/asyncapi.json`."
     ),
-    paths(crate::checkpoints::file),
     components(schemas(ErrorBody, Problem)),
     security(("token" = []), ("cookie" = [])),
     modifiers(&Security),
@@ -52,6 +51,11 @@ use crate::{
     )
 )]
 pub(crate) struct Description;
+
+/// What the history of projects says beside its routes.
+#[derive(OpenApi)]
+#[openapi(paths(crate::checkpoints::file))]
+pub(crate) struct History;
 
 struct Security;
 
@@ -161,9 +165,34 @@ pub(crate) async fn asyncapi() -> Response {
 
 /// The description, with what the routes say. Made once: it is never another.
 pub fn description() -> &'static openapi::OpenApi {
-    static DESCRIPTION: LazyLock<openapi::OpenApi> =
-        LazyLock::new(|| crate::routes().into_openapi());
+    static DESCRIPTION: LazyLock<openapi::OpenApi> = LazyLock::new(|| {
+        let mut description = crate::routes().into_openapi();
+        name_operations(&mut description);
+        description
+    });
     &DESCRIPTION
+}
+
+/// Names each operation by its method and path: names of handlers are not unique, and an id must be.
+fn name_operations(description: &mut openapi::OpenApi) {
+    for (path, item) in &mut description.paths.paths {
+        let words: Vec<&str> = path
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let path = words.join("_");
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{path}"));
+            }
+        }
+    }
 }
 
 pub(crate) async fn show() -> Json<&'static openapi::OpenApi> {

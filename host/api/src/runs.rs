@@ -155,10 +155,10 @@ pub(crate) async fn resume(
     Ok(Json(api.engine.control().resume(id, key.text()).await?))
 }
 
-/// Stops a run: its work and programs are cancelled first. What its steps committed stays.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/stop", tag = "runs", params(OfRun, MayRepeat),
+/// Cancels a run: its work and programs end first. What its steps committed stays.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "runs", params(OfRun, MayRepeat),
     responses((status = 200, description = "The run as it ended", body = Receipt), Errors))]
-pub(crate) async fn stop(
+pub(crate) async fn cancel(
     State(api): State<Api>,
     Path(id): Path<RunId>,
     key: Key,
@@ -185,7 +185,7 @@ pub(crate) struct Answer {
 }
 
 /// Answers the question a run waits with.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/answer", tag = "runs", params(OfRun, MayRepeat), request_body = Answer,
+#[utoipa::path(post, path = "/api/v1/runs/{id}/answers", tag = "runs", params(OfRun, MayRepeat), request_body = Answer,
     responses((status = 200, description = "The run as it stood when the answer was taken", body = Receipt), Errors))]
 pub(crate) async fn answer(
     State(api): State<Api>,

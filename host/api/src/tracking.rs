@@ -52,6 +52,16 @@ pub(crate) async fn budget(
     Ok(Json(api.engine.budget(&id).await?))
 }
 
+/// What the project's latest run may spend and has spent.
+#[utoipa::path(get, path = "/api/v1/projects/{id}/budget", tag = "costs", params(OfProject),
+    responses((status = 200, description = "The budget", body = BudgetView), Errors))]
+pub(crate) async fn budget_of_project(
+    api: State<Api>,
+    id: Path<ProjectId>,
+) -> Result<Json<BudgetView>, ApiError> {
+    budget(api, id).await
+}
+
 /// That costs are tracked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TrackingHealth {

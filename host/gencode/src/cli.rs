@@ -27,8 +27,8 @@ use crate::checkpoints::{Checkpoints, Compare, Fork};
         gencode serve --frontend-dist ../frontend/dist\n  \
         gencode token create ci --role editor --days 90\n  \
         gencode plugin build my-validator/\n\n\
-        Settings may also be in gencode.toml (in this folder, in ~/.config/gencode, or where\n\
-        GENCODE_CONFIG says); the environment counts more, and the command line most.\n\
+        Settings may also be in ~/.config/gencode/gencode.toml, or in the file that GENCODE_CONFIG\n\
+        names; the environment counts more, and the command line most.\n\
         `gencode config show` lists them all.\n\n\
         Model providers are set up by environment variables: OPENAI_API_KEY, ANTHROPIC_API_KEY,\n\
         GEMINI_API_KEY, OLLAMA_BASE_URL, OPENAI_COMPATIBLE_BASE_URL (each provider also takes\n\
@@ -186,7 +186,7 @@ pub(crate) struct New {
     /// End with one JSON object on standard output; progress goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
-    /// Most a run may spend on model calls, in US dollars [default: 0.3333]
+    /// Most a run may spend on model calls, in US dollars [default: what is set, else 0.3333]
     #[arg(long, value_name = "USD")]
     pub(crate) max_usd: Option<rust_decimal::Decimal>,
 }
@@ -299,6 +299,10 @@ pub(crate) struct Serve {
     /// Requests for other names are refused (DNS rebinding)
     #[arg(long, env = "GENCODE_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAMES")]
     pub(crate) allow_host: Vec<String>,
+    /// Addresses of proxies before this host, separated by commas: what they say in
+    /// `X-Forwarded-For` counts as the sender of a request
+    #[arg(long, env = "GENCODE_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESSES")]
+    pub(crate) trusted_proxies: Vec<std::net::IpAddr>,
     /// Most changes, and most starts of work, of one caller: a token, or an address without one.
     /// Twenty times as many may be looked at. `off` for no limit
     #[arg(long, env = "RATE_LIMIT", default_value = "100/minute", value_name = "COUNT/UNIT")]

@@ -15,7 +15,6 @@ use crate::{
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCode> {
     let listen = serve.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], serve.port)));
-    let beyond_loopback = !listen.ip().is_loopback();
     if serve.cors_origins.iter().any(|origin| origin.trim() == "*") {
         bail!(
             "refusing CORS_ORIGINS=*: name the origins that may use this host, separated by commas"
@@ -30,10 +29,18 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
         tracing::warn!("MONGODB_URL is set, and nothing here uses MongoDB; see DATABASE_URL");
     }
     let folders = Folders::of(global)?;
-    if beyond_loopback && !token::are_there(&folders).await? {
+    let config = ApiConfig {
+        frontend_dist: serve.frontend_dist,
+        allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
+        allowed_hosts: serve.allow_host.iter().map(|name| name.trim().to_owned()).collect(),
+        trusted_proxies: serve.trusted_proxies,
+        beyond_loopback: !listen.ip().is_loopback(),
+        rate_limit: serve.rate_limit,
+    };
+    if config.is_for_others() && !token::are_there(&folders).await? {
         bail!(
-            "refusing to listen on {listen}: anyone who can reach it could run code here, and there \
-             are no tokens. Make one first: gencode token create NAME --role operator"
+            "refusing to serve others on {listen}: anyone who can reach it could run code here, and \
+             there are no tokens. Make one first: gencode token create NAME --role operator"
         );
     }
     // Before anything is taken over: a second host on the same port must change nothing.
@@ -43,13 +50,6 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     let address = listener.local_addr()?;
     let purpose = Purpose::Serve { max_runs: serve.max_runs, max_queued: serve.max_queued };
     let host = compose::open(global, &folders, purpose).await?;
-    let config = ApiConfig {
-        frontend_dist: serve.frontend_dist,
-        allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
-        allowed_hosts: serve.allow_host.iter().map(|name| name.trim().to_owned()).collect(),
-        beyond_loopback,
-        rate_limit: serve.rate_limit,
-    };
     // Before anyone can know that it serves: an early wish to stop is heard.
     let stop = stop_signal();
     let router = gencode_api::router(host.engine.clone(), config);
