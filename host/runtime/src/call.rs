@@ -9,6 +9,7 @@ use std::{
 };
 
 use gencode_core::plugin::{Capability, Grants, PluginKind};
+use tracing::{Instrument as _, Span, field::Empty};
 use wasmtime::{
     Engine, PoolConcurrencyLimitError, Store, Trap, WasmBacktrace,
     component::{ComponentExportIndex, ComponentNamedList, Lift, Lower},
@@ -126,6 +127,8 @@ impl Runtime {
         if !Engine::same(&self.engine, plugin.pre.engine()) {
             return Err(CallError::Foreign(plugin.digest));
         }
+        // Describing itself is no work of a plugin.
+        let span = export.map_or_else(Span::none, |_| span_of(plugin));
         let export = export.unwrap_or(&plugin.describe);
         // Waiting for a slot is not the plugin's time.
         let slot = self.slots_of(kind).acquire().await;
@@ -147,6 +150,7 @@ impl Runtime {
             };
             let guest = Timed { future: pin!(guest), nanos: &computed };
             tokio::time::timeout(limits.deadline, Guarded { guest, sink: &sink, limit: limits.cpu })
+                .instrument(span.clone())
                 .await
         };
         let result = match ended {
@@ -155,19 +159,27 @@ impl Runtime {
             Ok(Ok(Err(error))) => Err(verdict(&error, store.data_mut())),
             Ok(Ok(Ok(value))) => Ok(value),
         };
+        // Asked without need, it is an error, which is made with a backtrace where those are wanted.
+        let left = if self.lane() == Lane::Lab { store.get_fuel().ok() } else { None };
         let usage = Usage {
-            // Without fuel there is none left to ask for.
-            fuel: store.get_fuel().map_or(0, |left| limits.fuel.saturating_sub(left)),
+            fuel: left.map_or(0, |left| limits.fuel.saturating_sub(left)),
             host_calls: store.data().calls(),
             memory_bytes: store.data().memory.used() as u64,
         };
+        let ended_how = result.as_ref().err().map_or("well", CallError::code);
+        span.record("memory_bytes", usage.memory_bytes);
+        span.record("host_calls", usage.host_calls);
+        span.record("ended", ended_how);
+        if result.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         tracing::debug!(
             plugin = plugin.manifest.id,
             memory = usage.memory_bytes,
             host_calls = usage.host_calls,
             host_us = sink.host_time().as_micros(),
             us = started.elapsed().as_micros(),
-            ended = result.as_ref().err().map_or("well", CallError::code),
+            ended = ended_how,
             "plugin called"
         );
         // Ends the standard streams of a WASI guest, so that their last line is in the log too.
@@ -192,6 +204,20 @@ impl Runtime {
         }
         Ok(store)
     }
+}
+
+/// The span of one call.
+fn span_of(plugin: &Plugin) -> Span {
+    tracing::info_span!(
+        "plugin call",
+        otel.name = format!("plugin {}", plugin.manifest.id),
+        plugin = plugin.manifest.id,
+        kind = %plugin.manifest.kind,
+        memory_bytes = Empty,
+        host_calls = Empty,
+        ended = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 /// Asks the journal for the time and for randomness, in this order, where they are granted.
