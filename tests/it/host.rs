@@ -116,6 +116,8 @@ impl Data {
             .args(args)
             .env_remove("DEFAULT_LLM_PROVIDER")
             .env_remove("DATABASE_URL")
+            // Nothing of whoever runs the tests.
+            .env("XDG_CONFIG_HOME", self.path())
             // Tests ask more often than people; those of the limit set it.
             .env("RATE_LIMIT", "off")
             .envs(self.database.iter().map(|address| ("DATABASE_URL", address)))

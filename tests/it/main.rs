@@ -35,4 +35,5 @@ mod provider;
 mod replay;
 mod schemathesis;
 mod surface;
+mod telemetry;
 mod tidy;

@@ -351,6 +351,12 @@ async fn audit_config_001_settings_are_what_is_written_of_them_and_the_nearest_c
     assert_eq!(of("models.openai-api-key"), ("(set)".to_owned(), from_file));
     assert!(run(&[], &["config", "check"]).await.status.success());
 
+    // What lies in the folder a command is started in is not the user's.
+    write("[engine]\nmax-runs = 77\n");
+    let mut elsewhere = data.command(&["config", "show"]).await;
+    let shown = elsewhere.current_dir(data.path()).output().await.unwrap();
+    assert!(!String::from_utf8_lossy(&shown.stdout).contains("77"), "{shown:?}");
+
     for (text, why) in [
         ("[server]\nprot = 1", "server.prot"),
         ("[server]\nport = \"x\"", "invalid value 'x'"),

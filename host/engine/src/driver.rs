@@ -11,6 +11,7 @@ use gencode_core::{
 use gencode_store::{Claimed, Lease, Pause, StepCommit, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
     Inner,
@@ -242,7 +243,7 @@ impl Driver {
             step,
         };
         let id = id.to_owned();
-        running.spawn(async move { (id, run_step(work, begun).await) });
+        running.spawn(async move { (id, run_step(work, begun).await) }.in_current_span());
     }
 
     /// Whether the budget lets the step begin (domain-rules §2.6). `None`: it does.
@@ -340,11 +341,26 @@ async fn tries(work: StepWork, mut begun: Option<Next>) -> Result<StepEnd, StepF
             (begun.attempt, begun.is_new.then_some(fresh))
         };
         crash_point!("step.run.begun");
-        let attempt = Attempt::begin(&work, number, fresh).await?;
-        let may_retry = number < step.max_attempts;
-        let end = step::run(Arc::new(attempt), &work.progress, may_retry).await?;
+        let span = info_span!(
+            "step",
+            otel.name = format!("step {}", step.id),
+            step = step.id,
+            attempt = number,
+            status = Empty,
+            otel.status_code = Empty,
+        );
+        let end = async {
+            let attempt = Attempt::begin(&work, number, fresh).await?;
+            let may_retry = number < step.max_attempts;
+            step::run(Arc::new(attempt), &work.progress, may_retry).await
+        };
+        let end = end.instrument(span.clone()).await?;
         if let StepEnd::Ended(status, ..) = &end {
             engine.meters.step_ended(&step.id, status.as_str());
+            span.record("status", status.as_str());
+            if matches!(status, StepStatus::Failed | StepStatus::Waiting) {
+                span.record("otel.status_code", "ERROR");
+            }
         }
         if !matches!(end, StepEnd::Ended(StepStatus::Waiting, ..)) {
             return Ok(end);

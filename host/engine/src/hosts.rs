@@ -14,6 +14,7 @@ use gencode_core::{crash_point, event::EventBody, id::HostId, run::Generation};
 use gencode_store::{Claim, StoreError};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, info_span};
 use ulid::Ulid;
 
 use crate::{EngineError, Inner, driver::Driver, hands::Hands, leftovers};
@@ -145,10 +146,13 @@ pub(crate) async fn work(engine: Arc<Inner>) {
         while let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             let Some(claimed) = claim(&engine).await else { break };
             let (inner, closing) = (Arc::clone(&engine), engine.closing.clone());
-            engine.tasks.spawn(async move {
+            let run = &claimed.run;
+            let span = info_span!("run", run = %run.id, project = %run.project, model = run.model);
+            let drive = async move {
                 let _place = place;
                 Driver::drive(inner, claimed, closing).await;
-            });
+            };
+            engine.tasks.spawn(drive.instrument(span));
         }
         tokio::select! {
             () = engine.closing.cancelled() => {}

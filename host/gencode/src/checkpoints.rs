@@ -124,7 +124,7 @@ pub(crate) struct Fork {
     /// Name of the new project [default: from the request]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Most the new run may spend on model calls, in US dollars [default: 0.3333]
+    /// Most the new run may spend on model calls, in US dollars [default: what is set, else 0.3333]
     #[arg(long, value_name = "USD")]
     max_usd: Option<rust_decimal::Decimal>,
     #[command(flatten)]

@@ -68,7 +68,7 @@ pub(crate) async fn open(
     };
     let max_usd = match purpose {
         Purpose::OneRun { max_usd: Some(max_usd) } => max_usd,
-        _ => DEFAULT_MAX_INR / INR_PER_USD,
+        _ => config::max_usd()?.unwrap_or(DEFAULT_MAX_INR / INR_PER_USD),
     };
     let engine_config = EngineConfig {
         plugins: folders.plugins.clone(),

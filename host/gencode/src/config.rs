@@ -12,10 +12,10 @@ use gencode_engine::housekeeping::{Duty, MinFree, Places, Policy, SpaceConfig, p
 use gencode_llm::{Endpoint, GatewayConfig, PriceTable, Provider, Secret};
 use gencode_store::Location;
 use gencode_workspace::RemoteConfig;
-use tracing_subscriber::EnvFilter;
+use rust_decimal::Decimal;
 
 use crate::{
-    cli::{Global, LogFormat},
+    cli::Global,
     settings::{self, SETTINGS, text},
 };
 
@@ -110,6 +110,18 @@ pub(crate) fn duty() -> anyhow::Result<Duty> {
         Some(every) => Ok(Duty { every: Some(duration(&every).context("GENCODE_GC_EVERY")?) }),
         None => Ok(Duty::default()),
     }
+}
+
+/// Most a run may spend, where one is set.
+pub(crate) fn max_usd() -> anyhow::Result<Option<Decimal>> {
+    let Some(written) = text("GENCODE_MAX_USD") else { return Ok(None) };
+    let max: Decimal = written
+        .parse()
+        .with_context(|| format!("GENCODE_MAX_USD: `{written}` is no amount, such as `0.5`"))?;
+    if max.is_sign_negative() {
+        bail!("GENCODE_MAX_USD: `{written}` is less than nothing");
+    }
+    Ok(Some(max))
 }
 
 /// Reads `90s`, `10m`, `24h` or `30d`.
@@ -240,22 +252,4 @@ pub(crate) fn package_manager_env() -> Vec<(String, String)> {
                 || name.to_ascii_lowercase().starts_with("npm_config_")
         })
         .collect()
-}
-
-/// How much is said: as set, or all where `DEBUG` is true and nothing is (http-ws-contract §1.1).
-fn level(filter: &str) -> &str {
-    let debug = text("DEBUG")
-        .is_some_and(|debug| matches!(&*debug.to_ascii_lowercase(), "1" | "true" | "yes" | "on"));
-    if debug && filter == "warn" { "debug" } else { filter }
-}
-
-/// Log lines go to standard error; standard output belongs to results.
-pub(crate) fn init_log(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(level(filter)).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second subscriber would be a bug of this program, not of its user.
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
 }

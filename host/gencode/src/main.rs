@@ -17,6 +17,7 @@ mod runs;
 mod serve;
 mod settings;
 mod shown_settings;
+mod telemetry;
 mod token;
 
 use std::{io::Write as _, process::ExitCode};
@@ -26,7 +27,10 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let file = match settings::File::load() {
+    // The sandbox helper has no settings: what it does is all in its arguments.
+    let is_helper = std::env::args_os().nth(1).is_some_and(|first| first == "__sandbox");
+    let file = match if is_helper { Ok(settings::File::default()) } else { settings::File::load() }
+    {
         Ok(file) => file,
         Err(error) => return failed(&error),
     };
@@ -44,7 +48,10 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.log_format,
         _ => cli::LogFormat::Text,
     };
-    config::init_log(&cli.global.log, format);
+    let telemetry = match telemetry::start(&cli.global.log, format) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failed(&error),
+    };
     if let Err(error) = crash::arm() {
         return failed(&error);
     }
@@ -78,6 +85,7 @@ fn main() -> ExitCode {
     });
     // Blocking work that does not listen (a compilation) must not hold the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    drop(telemetry);
     result.unwrap_or_else(|error| failed(&error))
 }
 

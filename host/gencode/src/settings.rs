@@ -52,17 +52,23 @@ impl Setting {
 }
 
 /// All settings.
-pub(crate) const SETTINGS: [Setting; 42] = [
+pub(crate) const SETTINGS: [Setting; 48] = [
     setting("server.listen", &["GENCODE_LISTEN"], "", "Address to listen on, `127.0.0.1` and the port where it is not set. Beyond this machine only with tokens").argument("serve", "listen"),
     setting("server.port", &["PORT"], "8000", "Port on 127.0.0.1").argument("serve", "port"),
     setting("server.frontend-dist", &["FRONTEND_DIST_PATH"], "", "Folder of a built front end to serve at `/`").argument("serve", "frontend_dist"),
     setting("server.cors-origins", &["CORS_ORIGINS"], "http://localhost:5173,http://127.0.0.1:5173,http://localhost:8000,http://127.0.0.1:8000", "Origins that may call from a browser; never `*`").argument("serve", "cors_origins"),
     setting("server.allowed-hosts", &["GENCODE_ALLOWED_HOSTS"], "", "Further names by which the host may be called").argument("serve", "allow_host"),
+    setting("server.trusted-proxies", &["GENCODE_TRUSTED_PROXIES"], "", "Addresses of proxies before the host, whose `X-Forwarded-For` counts").argument("serve", "trusted_proxies"),
     setting("server.rate-limit", &["RATE_LIMIT"], "100/minute", "Most changes, and most starts of work, of one caller; `off` for no limit").argument("serve", "rate_limit"),
     setting("log.level", &["GENCODE_LOG"], "warn", "How much the host says of its own work; `debug` where `DEBUG` is true").argument("", "log"),
     setting("log.format", &["GENCODE_LOG_FORMAT"], "text", "Form of the log of `gencode serve`: `text` or `json`").argument("serve", "log_format"),
+    setting("trace.otlp-endpoint", &["OTEL_EXPORTER_OTLP_ENDPOINT"], "", "Collector that gets a span of each run, step, plugin call and model call, by OTLP over HTTP; `/v1/traces` is added"),
+    setting("trace.otlp-traces-endpoint", &["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], "", "The same as a whole address"),
+    setting("trace.otlp-headers", &["OTEL_EXPORTER_OTLP_HEADERS"], "", "What it is sent with: `name=value,name=value`").secret(),
+    setting("trace.service-name", &["OTEL_SERVICE_NAME"], "gencode", "Name of this host among others"),
     setting("engine.max-runs", &["GENCODE_MAX_RUNS"], "4", "Runs that are worked on at the same time").argument("serve", "max_runs"),
     setting("engine.max-queued", &["GENCODE_MAX_QUEUED"], "1000", "Runs that may wait for a place").argument("serve", "max_queued"),
+    setting("engine.max-usd", &["GENCODE_MAX_USD"], "", "Most a run may spend on model calls, in US dollars; 0.3333 (30 INR) where it is not set"),
     setting("engine.lease-ms", &["GENCODE_LEASE_MS"], "15000", "How long the runs of a host that died stay its own, in milliseconds").argument("", "lease_ms"),
     setting("plugins.folder", &["GENCODE_PLUGINS_DIR"], "", "Folder of the components; `plugins` beside the folder of the program where it is not set").argument("", "plugins"),
     setting("data.folder", &["GENCODE_DATA_DIR"], "", "Folder of all that is kept; `$XDG_DATA_HOME/gencode` or `~/.local/share/gencode` where it is not set").argument("", "data_dir"),
@@ -117,8 +123,11 @@ pub(crate) enum Source {
 }
 
 impl File {
-    /// Reads the file that `GENCODE_CONFIG` names, else `gencode.toml` in this folder, else in the
-    /// user's folder of settings. None is no mistake, but for one that is named.
+    /// Reads the file that `GENCODE_CONFIG` names, else the one in the user's folder of settings.
+    /// That none is there is no mistake, but for one that is named.
+    ///
+    /// Never one of the folder it is started in: that may be a generated application's, which could
+    /// have its keys sent elsewhere.
     pub(crate) fn load() -> anyhow::Result<Self> {
         if let Some(named) = env::var_os("GENCODE_CONFIG").filter(|name| !name.is_empty()) {
             let path = PathBuf::from(named);
@@ -127,23 +136,18 @@ impl File {
             return Self::parse(path, &text);
         }
         let of_user = match env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
-            Some(dir) => Some(PathBuf::from(dir)),
-            None => env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")),
+            Some(dir) => PathBuf::from(dir),
+            None => match env::var_os("HOME").filter(|dir| !dir.is_empty()) {
+                Some(home) => PathBuf::from(home).join(".config"),
+                None => return Ok(Self::default()),
+            },
         };
-        let usual = [
-            Some(PathBuf::from("gencode.toml")),
-            of_user.map(|dir| dir.join("gencode/gencode.toml")),
-        ];
-        for path in usual.into_iter().flatten() {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return Self::parse(path, &text),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
-                }
-            }
+        let path = of_user.join("gencode/gencode.toml");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
         }
-        Ok(Self::default())
     }
 
     fn parse(path: PathBuf, text: &str) -> anyhow::Result<Self> {

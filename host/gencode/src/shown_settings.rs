@@ -9,6 +9,7 @@ use crate::{
     cli::{Config, Global},
     config::{self, Folders},
     settings::{self, SETTINGS, Setting, Source},
+    telemetry,
 };
 
 pub(crate) async fn run(global: &Global, command: Config) -> anyhow::Result<ExitCode> {
@@ -60,6 +61,8 @@ async fn check(global: &Global) -> anyhow::Result<()> {
     config::space(&folders)?;
     config::policy()?;
     config::duty()?;
+    config::max_usd()?;
+    telemetry::collector()?;
     gencode_llm::Gateway::new(config::providers()?)
         .context("the model providers are not set up right")?;
     let _readable = tokio::fs::read_dir(&folders.plugins)

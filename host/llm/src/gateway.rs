@@ -10,6 +10,7 @@ use tokio::{
     sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout_at},
 };
+use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     built_in,
@@ -323,9 +324,22 @@ impl LanguageModel for Gateway {
             let call = Call { provider, model: &model, request, temperature: price.temperature };
             self.call(&call, &price, deadline).await
         };
-        timeout_at(deadline, answer)
+        let span = span_of(provider, &model);
+        let answer = timeout_at(deadline, answer)
+            .instrument(span.clone())
             .await
-            .unwrap_or_else(|_| Err(LlmError::Timeout { provider: provider.to_string(), after }))
+            .unwrap_or_else(|_| Err(LlmError::Timeout { provider: provider.to_string(), after }));
+        match &answer {
+            Ok(completion) => {
+                span.record("gen_ai.usage.input_tokens", completion.usage.input_tokens);
+                span.record("gen_ai.usage.output_tokens", completion.usage.output_tokens);
+            }
+            Err(error) => {
+                span.record("error.type", error.code());
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        answer
     }
 }
 
@@ -363,6 +377,23 @@ impl Remote {
     async fn client(&self, provider: Provider, limits: &Limits) -> Result<&Client, LlmError> {
         self.client.get_or_try_init(async || http::client(provider, &self.base, limits)).await
     }
+}
+
+/// The span of one call with its retries, in the words of OpenTelemetry's conventions for
+/// generative models. What was asked and answered is not in it.
+fn span_of(provider: Provider, model: &str) -> Span {
+    tracing::info_span!(
+        "model call",
+        otel.name = format!("chat {model}"),
+        otel.kind = "client",
+        gen_ai.operation.name = "chat",
+        gen_ai.provider.name = %provider,
+        gen_ai.request.model = model,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 /// What a call cost.

@@ -47,8 +47,9 @@ pub(crate) fn client(provider: Provider, base: &Url, limits: &Limits) -> Result<
     })
 }
 
-/// TLS comes from ring; a host that installed something else before keeps it.
-fn install_crypto() {
+/// Has TLS come from ring, which a client needs before it is made. A host that installed something
+/// else before keeps it.
+pub fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // An error means that somebody else was first, which is as good.

@@ -32,6 +32,7 @@ pub use self::{
     config::{Endpoint, GatewayConfig, Limits, Secret},
     error::LlmError,
     gateway::{Gateway, LanguageModel},
+    http::install_crypto,
     price::{Price, PriceTable},
     provider::{Provider, ProviderInfo},
     recorder::{Recorder, RecorderMode},

@@ -1,0 +1,197 @@
+//! Spans of the host's work, as a collector of OpenTelemetry gets them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue, any_value::Value as Any},
+    trace::v1::{Span, Status, status::StatusCode},
+};
+use prost::Message as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use crate::host::Data;
+
+/// A collector that keeps what it gets.
+struct Collector {
+    address: String,
+    got: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    /// Heads of the requests: their first lines and headers.
+    heads: Arc<Mutex<Vec<String>>>,
+    _serving: JoinSet<()>,
+}
+
+impl Collector {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (got, heads) = (Arc::default(), Arc::default());
+        let (all, firsts) = (Arc::clone(&got), Arc::clone(&heads));
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(answer(stream, Arc::clone(&all), Arc::clone(&firsts)));
+            }
+        });
+        Self { address, got, heads, _serving: serving }
+    }
+
+    /// Everything it got, with the attributes of who sent it.
+    fn spans(&self) -> Vec<(BTreeMap<String, String>, Span)> {
+        let got = self.got.lock().unwrap();
+        let sent = got.iter().flat_map(|request| &request.resource_spans);
+        sent.flat_map(|from| {
+            let sender = attributes(&from.resource.as_ref().unwrap().attributes);
+            let spans = from.scope_spans.iter().flat_map(|scope| scope.spans.clone());
+            spans.map(move |span| (sender.clone(), span))
+        })
+        .collect()
+    }
+}
+
+/// Answers the requests of one connection.
+async fn answer(
+    mut stream: TcpStream,
+    got: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    heads: Arc<Mutex<Vec<String>>>,
+) {
+    let mut read = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if stream.read_buf(&mut read).await.unwrap() == 0 {
+                return;
+            }
+        };
+        let head = String::from_utf8(read[..end].to_vec()).unwrap().to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.unwrap().trim().parse().unwrap();
+        while read.len() < end + length {
+            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "the body is cut off");
+        }
+        let body: Vec<u8> = read.drain(..end + length).skip(end).collect();
+        got.lock().unwrap().push(ExportTraceServiceRequest::decode(&*body).unwrap());
+        heads.lock().unwrap().push(head);
+        let reply =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(reply.as_bytes()).await.unwrap();
+    }
+}
+
+fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
+    let shown = |pair: &KeyValue| match pair.value.as_ref()?.value.as_ref()? {
+        Any::StringValue(text) => Some(text.clone()),
+        Any::IntValue(number) => Some(number.to_string()),
+        Any::BoolValue(flag) => Some(flag.to_string()),
+        other => Some(format!("{other:?}")),
+    };
+    pairs.iter().filter_map(|pair| Some((pair.key.clone(), shown(pair)?))).collect()
+}
+
+#[tokio::test]
+async fn a_collector_gets_a_span_of_every_step_plugin_call_and_model_call() {
+    let collector = Collector::start().await;
+    let mut data = Data::new();
+    data.env = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.address),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=crew"),
+        ("OTEL_SERVICE_NAME", "host-of-tests"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let request = "a library with books and quokkas";
+    let (output, summary) = data.new_json(request, &[]).await;
+    assert!(output.status.success(), "{summary:#}");
+
+    let heads = collector.heads.lock().unwrap().clone();
+    assert!(!heads.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    for head in &heads {
+        assert!(head.starts_with("post /v1/traces ") && head.contains("x-team: crew"), "{head}");
+    }
+    let all = collector.spans();
+    for (sender, span) in &all {
+        assert_eq!(sender["service.name"], "host-of-tests");
+        let said = format!("{:?}", attributes(&span.attributes));
+        assert!(!said.contains("books and"), "what was asked is not in spans: {said}");
+    }
+    let spans: BTreeMap<_, _> = all.iter().map(|(_, span)| (span.span_id.clone(), span)).collect();
+    let named = |prefix: &str| -> Vec<&Span> {
+        spans.values().copied().filter(|span| span.name.starts_with(prefix)).collect()
+    };
+    // Names of those around a span, the nearest first.
+    let around = |span: &Span| -> Vec<String> {
+        let parent = |span: &Span| spans.get(&span.parent_span_id).copied();
+        std::iter::successors(parent(span), |span| parent(span))
+            .map(|span| span.name.clone())
+            .collect()
+    };
+
+    let run = named("run")[0];
+    assert_eq!(
+        attributes(&run.attributes)["run"],
+        summary["run_id"].as_str().unwrap(),
+        "{summary:#}"
+    );
+    let ran = summary["steps"].as_array().unwrap();
+    for step in ran {
+        let name = format!("step {}", step["id"].as_str().unwrap());
+        let tries: Vec<_> = named(&name).into_iter().filter(|span| span.name == name).collect();
+        assert!(!tries.is_empty(), "{name}");
+        let last = tries.iter().max_by_key(|span| span.start_time_unix_nano).unwrap();
+        assert_eq!(attributes(&last.attributes)["status"], step["status"].as_str().unwrap());
+        assert!(tries.iter().all(|span| around(span) == ["run"] && span.trace_id == run.trace_id));
+        // Its handler is called in it.
+        let calls = named("plugin ");
+        assert!(calls.iter().any(|call| around(call) == [&name, "run"]), "{name}");
+    }
+    let agents = named("plugin derek");
+    assert!(!agents.is_empty());
+    for call in &agents {
+        let outer = around(call);
+        assert!(outer[0].starts_with("plugin ") && outer.last().unwrap() == "run", "{outer:?}");
+        assert_eq!(attributes(&call.attributes)["ended"], "well");
+    }
+
+    let calls = named("chat ");
+    assert_eq!(calls.len() as u64, summary["usage"]["calls"].as_u64().unwrap(), "{summary:#}");
+    let mut tokens = (0, 0);
+    for call in &calls {
+        let said = attributes(&call.attributes);
+        assert_eq!(said["gen_ai.provider.name"], "offline");
+        let count = |name: &str| said[name].parse::<u64>().unwrap();
+        tokens.0 += count("gen_ai.usage.input_tokens");
+        tokens.1 += count("gen_ai.usage.output_tokens");
+        assert!(around(call)[0].starts_with("plugin "), "{:?}", around(call));
+        assert_ne!(call.status.as_ref().map(Status::code), Some(StatusCode::Error));
+    }
+    let used = |name: &str| summary["usage"][name].as_u64().unwrap();
+    assert_eq!(tokens, (used("input_tokens"), used("output_tokens")), "{summary:#}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_holds_nobody_up_and_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut data = Data::new();
+    // It takes connections and never answers.
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    data.env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address)];
+    let (output, summary) = data.new_json("a list of shoes", &[]).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(summary["status"], "completed", "{said}");
+    assert!(said.contains("did not reach the collector"), "{said}");
+
+    data.env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "collector:4318".to_owned())];
+    let refused = data.run(&["projects"]).await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("http:// or https://"), "{said}");
+}
