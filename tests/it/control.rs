@@ -149,12 +149,12 @@ async fn a_stop_cancels_the_work_first_and_the_run_can_be_continued() {
     let seen = gate.visits().len();
     until("a call hangs", async || gate.visits().len() > seen).await;
     let start = Instant::now();
-    let (status, receipt) = server.steer(&run, "stop").await;
+    let (status, receipt) = server.steer(&run, "cancel").await;
     assert_eq!((status, &receipt["status"]), (200, &json!("stopped")), "{receipt}");
     assert!(start.elapsed() < Duration::from_secs(3), "its owner did it: {:?}", start.elapsed());
     let view = server.run(&run).await;
     assert_eq!(view["unconfirmed"]["calls"], 1, "the call may have been charged: {view}");
-    let (status, again) = server.steer(&run, "stop").await;
+    let (status, again) = server.steer(&run, "cancel").await;
     assert_eq!((status, &again["status"]), (200, &json!("stopped")), "{again}");
 
     gate.hold(Duration::ZERO);
@@ -337,7 +337,7 @@ async fn a_full_queue_says_so_and_loses_nobody() {
     assert_eq!((status, &answer["already_running"]), (200, &json!(true)), "{answer}");
     // Not waited for to its end: that takes as long as its programs do.
     let first = id_of(&server.run_of(&first).await);
-    assert_eq!(server.steer(&first, "stop").await.0, 200);
+    assert_eq!(server.steer(&first, "cancel").await.0, 200);
     until("the queue is empty", async || {
         data.count("SELECT count(*) FROM runs WHERE status = 'queued'").await == 0
     })
