@@ -17,21 +17,15 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
     let project = &event.project;
     let at = iso(event.at);
     let message = match &event.body {
-        EventBody::RunQueued | EventBody::RunRecovered | EventBody::StepProgress { .. } => {
-            return None;
-        }
+        EventBody::RunQueued | EventBody::RunRecovered => return None,
         EventBody::RunStarted => json!({
             "type": "WORKFLOW_UPDATE", "message": "Workflow started", "step": "analysis",
             "status": "Starting", "turn": 1, "totalTurns": STAGES,
             "currentTurn": 1, "maxTurns": STAGES,
         }),
-        EventBody::StepStarted { step, title, .. } => {
-            let turn = engine.turn_of(step);
-            json!({
-                "type": "WORKFLOW_UPDATE", "step": step,
-                "status": format!("Turn {turn}/{STAGES}: {title}"),
-                "turn": turn, "totalTurns": STAGES, "currentTurn": turn, "maxTurns": STAGES,
-            })
+        EventBody::StepStarted { step, title, .. } => update(engine, step, 0.0, title),
+        EventBody::StepProgress { step, fraction, activity } => {
+            update(engine, step, *fraction, activity)
         }
         EventBody::AgentSaid { agent, message, .. } => {
             json!({ "type": "AGENT_LOG", "scope": format!("AGENT:{agent}"), "message": message })
@@ -94,8 +88,16 @@ pub(crate) fn present_state(engine: &Engine, project: &Project, history: &[Event
             .and_then(|event| message(engine, event))
     };
     let preview = || last(|body| matches!(body, EventBody::PreviewReady { .. }));
-    let update =
-        || last(|body| matches!(body, EventBody::StepStarted { .. } | EventBody::RunStarted));
+    let update = || {
+        last(|body| {
+            matches!(
+                body,
+                EventBody::StepStarted { .. }
+                    | EventBody::StepProgress { .. }
+                    | EventBody::RunStarted
+            )
+        })
+    };
     let paused = history.iter().rev().find_map(|event| match event.body {
         EventBody::RunPaused { .. } => Some(true),
         EventBody::RunResumed { .. } | EventBody::RunStarted => Some(false),
@@ -119,6 +121,16 @@ pub(crate) fn present_state(engine: &Engine, project: &Project, history: &[Event
                 .collect()
         }
     }
+}
+
+/// What a step is at.
+fn update(engine: &Engine, step: &str, fraction: f32, activity: &str) -> Value {
+    let turn = engine.turn_of(step, fraction);
+    json!({
+        "type": "WORKFLOW_UPDATE", "step": step,
+        "status": format!("Turn {turn}/{STAGES}: {activity}"),
+        "turn": turn, "totalTurns": STAGES, "currentTurn": turn, "maxTurns": STAGES,
+    })
 }
 
 fn log(message: &str) -> Value {

@@ -35,6 +35,9 @@ pub struct Step {
     pub after: Vec<String>,
     /// Stage of the twelve the client shows (http-ws-contract §3.4).
     pub turn: u32,
+    /// Stages it goes through, from [`turn`](Self::turn) on.
+    #[serde(default = "one")]
+    pub turns: u32,
     /// Whether the run may go on without it when the budget is short.
     #[serde(default)]
     pub skippable: bool,
@@ -52,6 +55,15 @@ pub struct Step {
     pub max_output_tokens_retry: u32,
     /// Wall-clock limit of one try of the step, in seconds, external commands included.
     pub deadline_seconds: u32,
+}
+
+impl Step {
+    /// The stage the client shows when this share of the step is done, from 0 to 1.
+    pub fn stage(&self, fraction: f32) -> u32 {
+        let share = |stages: u32| f64::from(stages) / f64::from(self.turns);
+        let passed = (1..self.turns).take_while(|stages| f64::from(fraction) >= share(*stages));
+        self.turn.saturating_add(u32::try_from(passed.count()).unwrap_or(u32::MAX))
+    }
 }
 
 const fn one() -> u32 {
@@ -169,6 +181,15 @@ mod tests {
             })
             .collect();
         Pipeline::parse(&text)
+    }
+
+    #[test]
+    fn a_step_goes_through_its_stages_as_it_comes_further() {
+        let mut step = pipeline(&[("a", &[])]).unwrap().steps.remove(0);
+        let stages = |step: &Step| [-1.0, 0.0, 0.5, 0.9, 1.0, 7.0, f32::NAN].map(|f| step.stage(f));
+        assert_eq!(stages(&step), [1; 7]);
+        (step.turn, step.turns) = (6, 2);
+        assert_eq!(stages(&step), [6, 6, 7, 7, 7, 7, 6]);
     }
 
     #[test]

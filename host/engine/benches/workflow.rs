@@ -102,6 +102,7 @@ fn chain(handler: &str, steps: usize) -> Pipeline {
         performer: "Nobody".to_owned(),
         after: number.checked_sub(1).map(name).into_iter().collect(),
         turn: 1,
+        turns: 1,
         skippable: false,
         max_agent_attempts: 1,
         max_attempts: 1,

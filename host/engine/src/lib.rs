@@ -204,9 +204,10 @@ impl Engine {
         self.0.pipeline(kind).steps.len()
     }
 
-    /// Stage of the client's progress bar a step belongs to (http-ws-contract §3.4).
-    pub fn turn_of(&self, step: &str) -> u32 {
-        let turn = |pipeline: &Pipeline| pipeline.step(step).map(|step| step.turn);
+    /// Stage of the client's progress bar a step is in when this share of it is done, from 0 to 1
+    /// (http-ws-contract §3.4).
+    pub fn turn_of(&self, step: &str, fraction: f32) -> u32 {
+        let turn = |pipeline: &Pipeline| pipeline.step(step).map(|step| step.stage(fraction));
         turn(&self.0.build).or_else(|| turn(&self.0.refine)).unwrap_or(12)
     }
 
