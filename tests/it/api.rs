@@ -62,6 +62,12 @@ async fn a_client_creates_watches_reads_and_previews_an_application() {
     assert_eq!(files, json!([]));
 
     let mut socket = connect(&server.url, id, None).await.unwrap();
+    // What cannot be served yet is refused, and said where the client listens (§0.9).
+    let deploy = format!("/api/deployment/{id}");
+    assert_eq!(server.post(&deploy, &json!({ "projectId": id })).await.0, 409);
+    let refused = until(&mut socket, "AGENT_MESSAGE").await;
+    let why = refused.last().unwrap()["message"].as_str().unwrap();
+    assert!(why.contains("could not be deployed") && why.contains("acceptance"), "{why}");
     let generate = format!("/api/workspace/{id}/generate/backend");
     let (status, answer) = server.post(&generate, &json!({ "description": "x" })).await;
     assert_eq!(
@@ -145,7 +151,9 @@ async fn a_client_creates_watches_reads_and_previews_an_application() {
         )
         .await;
     assert_eq!(status, 409, "one change at a time");
-    until(&mut again, "WORKFLOW_COMPLETE").await;
+    let messages = until(&mut again, "WORKFLOW_COMPLETE").await;
+    let answer = messages.iter().find(|message| message["type"] == "AGENT_MESSAGE").unwrap();
+    assert!(answer["message"].as_str().unwrap().contains("Due date"), "{answer}");
     let (_, file) =
         server.get(&format!("/api/workspace/{id}/file?path=backend/app/models.py")).await;
     assert!(file["content"].as_str().unwrap().contains("due_date"), "{file}");

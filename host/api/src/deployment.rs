@@ -347,6 +347,9 @@ async fn log_of(api: &Api, id: &ProjectId) -> Result<Vec<Line>, ApiError> {
                 EventBody::PreviewReady { url } => {
                     ("INFO", format!("The application is served at {url}"), true)
                 }
+                EventBody::DeploymentFailed { reason } => {
+                    ("ERROR", format!("The application could not be served: {reason}"), true)
+                }
                 _ => return None,
             };
             let message = format!("[{level}] {}", message.trim_end());

@@ -24,9 +24,13 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
             "currentTurn": 1, "maxTurns": STAGES,
         }),
         EventBody::StepStarted { step, title, .. } => update(engine, step, 0.0, title),
-        EventBody::StepProgress { step, fraction, activity } => {
+        // Steps run side by side: only what moves the bar on is told, so that it does not jump.
+        EventBody::StepProgress { step, fraction, activity }
+            if engine.turn_of(step, *fraction) > engine.turn_of(step, 0.0) =>
+        {
             update(engine, step, *fraction, activity)
         }
+        EventBody::StepProgress { .. } => return None,
         EventBody::AgentSaid { agent, message, .. } => {
             json!({ "type": "AGENT_LOG", "scope": format!("AGENT:{agent}"), "message": message })
         }
@@ -46,6 +50,10 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
             StepStatus::Completed if step.starts_with("testing_") => {
                 json!({ "type": "WORKFLOW_STAGE_COMPLETED", "step": step, "attempt": 1, "tier": "sandbox" })
             }
+            // An answer to what was said in the chat.
+            StepStatus::Completed if step == "refine" => {
+                json!({ "type": "AGENT_MESSAGE", "message": summary })
+            }
             StepStatus::Completed => log(&format!("{step}: {summary}")),
             StepStatus::Skipped => log(&format!("{step} was skipped: {reason}")),
             StepStatus::Failed | StepStatus::Blocked => log(&format!("{step} failed: {reason}")),
@@ -54,6 +62,10 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
         EventBody::PreviewReady { url } => json!({
             "type": "PREVIEW_URL_READY", "url": url, "backend_url": url, "stage": "complete",
             "message": format!("The preview is ready at {url}"),
+        }),
+        EventBody::DeploymentFailed { reason } => json!({
+            "type": "AGENT_MESSAGE",
+            "message": format!("The application could not be deployed: {reason}"),
         }),
         EventBody::RunPaused { step, question, .. } => {
             json!({ "type": "WORKFLOW_PAUSED", "step": step, "message": question })
@@ -88,16 +100,8 @@ pub(crate) fn present_state(engine: &Engine, project: &Project, history: &[Event
             .and_then(|event| message(engine, event))
     };
     let preview = || last(|body| matches!(body, EventBody::PreviewReady { .. }));
-    let update = || {
-        last(|body| {
-            matches!(
-                body,
-                EventBody::StepStarted { .. }
-                    | EventBody::StepProgress { .. }
-                    | EventBody::RunStarted
-            )
-        })
-    };
+    let update =
+        || last(|body| matches!(body, EventBody::StepStarted { .. } | EventBody::RunStarted));
     let paused = history.iter().rev().find_map(|event| match event.body {
         EventBody::RunPaused { .. } => Some(true),
         EventBody::RunResumed { .. } | EventBody::RunStarted => Some(false),

@@ -87,7 +87,7 @@ async fn serve(
     let mut news = api.engine.watch(id);
     let mut nudges = api.nudges.subscribe();
     let mut seen = match from.after {
-        Some(after) => send_news(api, id, &mut socket, after).await?,
+        Some(after) => send_news(api, id, &mut socket, after, from).await?,
         None => send_state(api, id, &mut socket).await?,
     };
     let mut ping = tokio::time::interval(PING_EVERY);
@@ -97,7 +97,7 @@ async fn serve(
                 if changed.is_err() {
                     return close(&mut socket, close_code::AWAY, "the host is shutting down").await;
                 }
-                seen = send_news(api, id, &mut socket, seen).await?;
+                seen = send_news(api, id, &mut socket, seen, from).await?;
             }
             nudge = nudges.recv() => match nudge {
                 Ok(project) if project == *id => seen = send_state(api, id, &mut socket).await?,
@@ -185,6 +185,7 @@ async fn send_news(
     id: &ProjectId,
     socket: &mut WebSocket,
     mut seen: u64,
+    from: From,
 ) -> Result<u64, Ended> {
     loop {
         let events: Vec<Event> = match api.engine.events_after(id, seen, BATCH).await {
@@ -199,11 +200,22 @@ async fn send_news(
             if let Some(message) = messages::message(&api.engine, event) {
                 send(socket, Message::text(message.to_string())).await?;
             }
-            if matches!(event.body, EventBody::PreviewReady { .. }) {
-                // Chat bubbles of one millisecond share a key in the client (§3.3).
-                tokio::time::sleep(Duration::from_millis(2)).await;
+            // Clients that know of numbers want them as fast as they come.
+            if let (None, Some(pause)) = (from.after, pause_after(&event.body)) {
+                tokio::time::sleep(pause).await;
             }
         }
+    }
+}
+
+/// What the front end needs before the next message, if it needs anything.
+fn pause_after(body: &EventBody) -> Option<Duration> {
+    match body {
+        // Chat bubbles of one millisecond share a key in it (§3.3).
+        EventBody::PreviewReady { .. } => Some(Duration::from_millis(2)),
+        // It draws some frames a second; a stage that is over before it drew was never shown.
+        EventBody::StepStarted { .. } => Some(Duration::from_millis(100)),
+        _ => None,
     }
 }
 

@@ -63,6 +63,10 @@ pub enum EventBody {
     PreviewReady {
         url: String,
     },
+    /// Somebody wanted the application served, and it could not be.
+    DeploymentFailed {
+        reason: String,
+    },
     /// The run waits for the user.
     RunPaused {
         step: String,

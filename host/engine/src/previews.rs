@@ -44,11 +44,15 @@ impl Engine {
         Ok(self.0.previews.stop(id.as_str()).await)
     }
 
-    /// Serves the application and tells everyone who watches the project.
+    /// Serves the application and tells everyone who watches the project, also if it cannot be.
     pub async fn publish(&self, id: &ProjectId) -> Result<String, EngineError> {
-        let url = self.preview(id).await?;
-        let ready = EventBody::PreviewReady { url: url.clone() };
-        self.0.store.append_events(id, None, vec![ready]).await?;
-        Ok(url)
+        self.project(id).await?;
+        let url = self.preview(id).await;
+        let outcome = match &url {
+            Ok(url) => EventBody::PreviewReady { url: url.clone() },
+            Err(error) => EventBody::DeploymentFailed { reason: error.to_string() },
+        };
+        self.0.store.append_events(id, None, vec![outcome]).await?;
+        url
     }
 }

@@ -104,12 +104,14 @@ fn run(host: &impl Host, step: &StepRequest) -> Result<Outcome, Fault> {
         findings.extend(repairs);
         tests.push((suite.name().to_owned(), report));
     }
-    let mut summary = format!("{} files changed: {}.", written.len(), written.join(", "));
+    let mut changes = format!("{} files changed: {}.", written.len(), written.join(", "));
     if !removed.is_empty() {
         // Writing to a `String` cannot fail.
-        let _ = write!(summary, " {} files removed: {}.", removed.len(), removed.join(", "));
+        let _ = write!(changes, " {} files removed: {}.", removed.len(), removed.join(", "));
     }
-    host.say(DEREK.persona, &summary);
+    host.say(DEREK.persona, &changes);
+    // It answers the user: first what was understood, then what became of it.
+    let summary = format!("{thinking}\n\n{changes}").trim().to_owned();
     Ok(Outcome::Completed(StepReport { summary, findings, score, tests, acceptance: None }))
 }
 

@@ -188,7 +188,7 @@ fn a_change_may_consist_of_removals_alone() {
     let Outcome::Completed(report) = run(&host, &asked("Drop the supplier API.")).unwrap() else {
         panic!("skipped")
     };
-    assert!(report.summary.starts_with("0 files changed"), "{}", report.summary);
+    assert!(report.summary.contains("0 files changed"), "{}", report.summary);
     assert!(!host.file(wiring::REGISTRY).unwrap().contains("suppliers"));
 }
 
