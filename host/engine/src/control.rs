@@ -19,7 +19,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{Engine, EngineError, Inner};
+use crate::{Engine, EngineError, Inner, starts::stored};
 
 /// How long a run's owner may take to cancel its work before the run is taken away from it.
 const GRACE: Duration = Duration::from_secs(3);
@@ -259,8 +259,10 @@ impl Control {
         key: Key<'_>,
     ) -> Result<Receipt, EngineError> {
         let once = once(key, "stop", &id);
-        if let Some(run) = self.known(once.as_ref()).await? {
-            return Ok(run.into());
+        if let Some(once) = &once
+            && let Some(outcome) = self.store.outcome(once).await?
+        {
+            return Ok(stored::<Run>(outcome.value)?.into());
         }
         let run = self.cancel(id, reason).await?;
         let run = if run.status.is_final() { run } else { self.end(id, reason).await? };
@@ -327,18 +329,11 @@ impl Control {
             Err(error) => error,
         };
         // What cannot be done twice may have been done before.
-        match self.known(once).await? {
-            Some(run) => Ok(run.into()),
+        let Some(once) = once else { return Err(error.into()) };
+        match self.store.outcome_by_now(once).await? {
+            Some(outcome) => Ok(stored::<Run>(outcome.value)?.into()),
             None => Err(error.into()),
         }
-    }
-
-    async fn known(&self, once: Option<&Once>) -> Result<Option<Run>, EngineError> {
-        let Some(once) = once else { return Ok(None) };
-        let Some(outcome) = self.store.outcome(once).await? else { return Ok(None) };
-        serde_json::from_value(outcome.value)
-            .map(Some)
-            .map_err(|error| EngineError::internal("a kept outcome cannot be read", error))
     }
 
     fn tell_host(&self, run: Option<RunId>) {

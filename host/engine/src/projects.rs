@@ -94,7 +94,7 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
-        if let Some(known) = self.known(once.as_ref()).await? {
+        if let Some(known) = self.known_by_now(once.as_ref()).await? {
             return stored(known.value);
         }
         Err(EngineError::Busy(format!("no free id was found for a project `{slug}`")))

@@ -50,7 +50,7 @@ impl Engine {
                 Ok(run) => return Ok(Start::Started(run)),
                 Err(StartError::AlreadyRunning(run)) => Start::AlreadyRunning(*run),
                 Err(StartError::Store(StoreError::Repeated)) => {
-                    return match self.known(started.as_ref()).await? {
+                    return match self.known_by_now(started.as_ref()).await? {
                         Some(known) => start_of(known),
                         None => Err(EngineError::Unavailable),
                     };
@@ -59,7 +59,7 @@ impl Engine {
             },
         };
         // One of several that came at once with the same key may have started it.
-        if let Some(known) = self.known(started.as_ref()).await? {
+        if let Some(known) = self.known_by_now(started.as_ref()).await? {
             return start_of(known);
         }
         if let Some(once) = started {
@@ -92,7 +92,7 @@ impl Engine {
         }
         let said = self.take_words(id, message, once.as_ref()).await;
         // Of several that came at once one was heard; the others are repeats of it.
-        match (said, self.known(once.as_ref()).await?) {
+        match (said, self.known_by_now(once.as_ref()).await?) {
             (_, Some(known)) => Ok(said_of(&known.label)),
             (said, None) => said,
         }
@@ -163,10 +163,21 @@ impl Engine {
         let project = self.0.store.project(&run.project).await?;
         match self.begin(&project, run.kind, Some(id), once.as_ref()).await {
             Ok(run) => Ok(run),
-            Err(error) => match self.known(once.as_ref()).await? {
+            Err(error) => match self.known_by_now(once.as_ref()).await? {
                 Some(known) => stored(known.value),
                 None => Err(error),
             },
+        }
+    }
+
+    /// What a request was answered that came at the same time as this one and was first.
+    pub(crate) async fn known_by_now(
+        &self,
+        once: Option<&Once>,
+    ) -> Result<Option<Outcome>, EngineError> {
+        match once {
+            Some(once) => Ok(self.0.store.outcome_by_now(once).await?),
+            None => Ok(None),
         }
     }
 

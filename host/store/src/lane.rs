@@ -101,6 +101,14 @@ impl Lane {
         Ok(Turn { lane: self.clone(), desk: Some(desk), _place: place })
     }
 
+    /// Returns when every write that was whole before is on the disk, where readers see it.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let mut turn = self.begin().await?;
+        turn.all(vec![sql("SELECT 1")]).await?;
+        turn.finish(Vec::new()).await?;
+        turn.commit().await
+    }
+
     /// Writes what is in the log into the file itself. What is begun afterwards finds no desk.
     pub(crate) async fn close(&self) {
         let mut desk = self.desk.lock().await;

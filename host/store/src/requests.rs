@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Result, Store, StoreError, connection::Write, row::to_json, sql::sql};
+use crate::{Result, Store, StoreError, connection::Write, open::Engine, row::to_json, sql::sql};
 
 /// A request with a key of its sender's, who says the same key when repeating it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,15 @@ impl Store {
             )));
         }
         row.json("outcome").map(Some)
+    }
+
+    /// [`Store::outcome`] for a request that met another with its key in the database: also when
+    /// the other's write is among those that are on their way to the disk.
+    pub async fn outcome_by_now(&self, once: &Once) -> Result<Option<Outcome>> {
+        if let Engine::Sqlite { writer, .. } = &self.inner.engine {
+            writer.settle().await?;
+        }
+        self.outcome(once).await
     }
 
     /// Keeps the answer to a request that changed nothing. An answer that is kept already stays.

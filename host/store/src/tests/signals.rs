@@ -15,6 +15,7 @@ on_both! {
     a_paused_run_that_waited_for_a_moment_waits_for_a_person,
     a_reset_ends_everything_and_needs_no_readable_run,
     a_request_is_done_once,
+    whoever_met_the_first_request_sees_its_answer,
     a_key_belongs_to_one_request,
     what_is_refused_leaves_its_key_free,
     old_requests_are_forgotten,
@@ -162,6 +163,29 @@ async fn a_request_is_done_once(fixture: Fixture) {
     let error = store.ask_pause(rid(3), "a break", Some(&pause)).await.unwrap_err();
     assert!(matches!(error, StoreError::Repeated), "{error}");
     assert_eq!(store.run(rid(3)).await.unwrap().status, RunStatus::Running, "it stays resumed");
+}
+
+async fn whoever_met_the_first_request_sees_its_answer(fixture: Fixture) {
+    let store = &fixture.store;
+    for round in 0..10 {
+        let key = once(&format!("make-{round}"), "a club", "created");
+        let makes = (0..40).map(|number| {
+            let (key, id) = (key.clone(), format!("club-{round}-{number}"));
+            async move {
+                match store.create_project_once(&project(&id, 0), Some(&key)).await {
+                    // Its answer may still be on its way to the disk.
+                    Err(StoreError::Repeated) => store.outcome_by_now(&key).await.unwrap(),
+                    made => {
+                        made.unwrap();
+                        store.outcome(&key).await.unwrap()
+                    }
+                }
+            }
+        });
+        let answers = futures_util::future::join_all(makes).await;
+        let first = answers[0].as_ref().expect("the answer is there");
+        assert!(answers.iter().all(|answer| answer.as_ref() == Some(first)), "{answers:?}");
+    }
 }
 
 async fn a_key_belongs_to_one_request(fixture: Fixture) {
