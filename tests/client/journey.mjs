@@ -142,8 +142,6 @@ try {
   for (let stage = 1; stage <= 12; stage += 1) {
     check(stages.some(shown => shown.startsWith(`${stage}/12`)), `stage ${stage} of 12 was shown`);
   }
-  check(frames.filter(frame => frame.type === 'WORKFLOW_COMPLETE').length === 1, 'the run completed exactly once');
-  check(frames.at(-1).type === 'WORKFLOW_COMPLETE', 'and nothing came after that');
   check(!frames.some(frame => frame.type === 'WORKFLOW_FAILED'), 'nothing failed');
   await bubble('Preview is ready at');
   await isUnlocked(SOON);
@@ -187,6 +185,10 @@ try {
   await page.getByRole('button', { name: 'Refresh' }).click();
   await app.getByText(/tasks/i).first().waitFor({ timeout: SOON });
   await picture('preview');
+
+  begin('after the end');
+  check(frames.filter(frame => frame.type === 'WORKFLOW_COMPLETE').length === 1, 'the run completed exactly once');
+  check(frames.at(-1).type === 'WORKFLOW_COMPLETE', 'and nothing came after that');
 
   begin('refine');
   const before = frames.length;
@@ -263,20 +265,20 @@ try {
   await page.getByText('Tokens per Workflow Step').waitFor({ timeout: SOON });
   await page.getByRole('button', { name: 'Close' }).click();
 
-  begin('a request that is too short', text => /too short|400|422|Failed to|Error creating/.test(text));
+  begin('a request that is too short', text => /^answer: 422 POST .*\/api\/projects$|status of 422|Error creating project/.test(text));
   await page.locator('form textarea').fill('x');
   await page.getByRole('button', { name: 'Generate' }).click();
   await page.waitForTimeout(1000);
   await noCrash();
   check(page.url().endsWith('#/'), 'the user stays where he is');
 
-  begin('a project that does not exist', text => /404|\[WS\] Error|WebSocket|File tree error|Not Found|no-such|Failed/.test(text));
+  begin('a project that does not exist', text => /^answer: 404 GET .*\/no-such-project|status of 404|\[WS\] Error|WebSocket|File tree error|\[Get Project\] Error 404|Get Project failed/.test(text));
   await page.goto(`${base}/#/workspace/no-such-project`);
   await bubble('Error loading file tree');
   await bubble('WebSocket connection error');
   await noCrash();
 
-  begin('what the host refuses', text => /409|4\d\d|Failed|\[.*\] Error/.test(text));
+  begin('what the host refuses', text => /^answer: 4(09|22) POST .*\/api\/workspace\/resume$|status of 4(09|22)/.test(text));
   await page.goto('about:blank');
   await page.goto(`${base}/#/workspace/${project}`);
   await isUnlocked(SOON);

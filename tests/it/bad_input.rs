@@ -140,6 +140,8 @@ async fn the_host_refuses_to_be_reachable_from_elsewhere_and_to_trust_everyone()
         let output = data.run(&[&["serve", "--port", "0"], &others[..]].concat()).await;
         assert!(refused(&output).contains("refusing to serve others"), "{others:?}");
     }
+    let output = data.run(&["serve", "--port", "0", "--trusted-proxies", "10.0.0.1, proxy"]).await;
+    assert!(refused(&output).contains("`proxy` is not an IP address"));
     let output = data.run(&["serve", "--port", "0", "--cors-origins", "*"]).await;
     assert!(refused(&output).contains("refusing CORS_ORIGINS=*"));
 }

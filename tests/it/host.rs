@@ -116,7 +116,10 @@ impl Data {
             .args(args)
             .env_remove("DEFAULT_LLM_PROVIDER")
             .env_remove("DATABASE_URL")
-            // Nothing of whoever runs the tests.
+            // No settings and no collector of whoever runs the tests.
+            .env_remove("GENCODE_CONFIG")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .env_remove("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             .env("XDG_CONFIG_HOME", self.path())
             // Tests ask more often than people; those of the limit set it.
             .env("RATE_LIMIT", "off")

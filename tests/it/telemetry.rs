@@ -137,6 +137,7 @@ async fn a_collector_gets_a_span_of_every_step_plugin_call_and_model_call() {
     };
 
     let run = named("run")[0];
+    assert_eq!(attributes(&run.attributes)["status"], "completed");
     assert_eq!(
         attributes(&run.attributes)["run"],
         summary["run_id"].as_str().unwrap(),
@@ -179,19 +180,28 @@ async fn a_collector_gets_a_span_of_every_step_plugin_call_and_model_call() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_holds_nobody_up_and_is_named() {
+async fn a_collector_that_is_away_costs_no_run_and_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut data = Data::new();
     // It takes connections and never answers.
     let address = format!("http://{}", listener.local_addr().unwrap());
-    data.env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address)];
+    data.env = vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address),
+        // Nothing is sent before the end, so that the end is what waits.
+        ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "3600000".to_owned()),
+    ];
     let (output, summary) = data.new_json("a list of shoes", &[]).await;
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(summary["status"], "completed", "{said}");
     assert!(said.contains("did not reach the collector"), "{said}");
 
     data.env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "collector:4318".to_owned())];
-    let refused = data.run(&["projects"]).await;
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && said.contains("http:// or https://"), "{said}");
+    for strict in [&["serve", "--port", "0"][..], &["config", "check"]] {
+        let refused = data.run(strict).await;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains("http:// or https://"), "{said}");
+    }
+    let shown = data.run(&["projects"]).await;
+    let said = String::from_utf8_lossy(&shown.stderr);
+    assert!(shown.status.success() && said.contains("no spans are sent"), "{said}");
 }

@@ -195,12 +195,16 @@ fn sender(peer: IpAddr, trusted: &[IpAddr], headers: &HeaderMap) -> IpAddr {
     if !trusted.contains(&peer) {
         return peer;
     }
-    let hops = headers.get_all("x-forwarded-for").iter();
-    let hops = hops.filter_map(|hop| hop.to_str().ok()).flat_map(|hops| hops.split(','));
-    // Each proxy appends whom it saw; what is left of the first stranger, he may have invented.
-    let hops: Vec<Option<IpAddr>> =
-        hops.map(|hop| hop.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical())).collect();
-    let stranger = hops.into_iter().rev().find(|hop| hop.is_none_or(|ip| !trusted.contains(&ip)));
+    // Each proxy appends whom it saw; what is left of the first stranger, he may have invented. What
+    // cannot be read is a stranger without an address.
+    let hop = |text: &str| text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
+    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    let stranger = lines
+        .into_iter()
+        .rev()
+        .flat_map(|line| line.to_str().unwrap_or("?").rsplit(','))
+        .map(hop)
+        .find(|hop| hop.is_none_or(|ip| !trusted.contains(&ip)));
     stranger.flatten().unwrap_or(peer)
 }
 
@@ -287,7 +291,8 @@ mod tests {
         let from = |peer, trusted: &[IpAddr], hops: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for hop in hops {
-                headers.append("x-forwarded-for", HeaderValue::from_static(hop));
+                let hop = HeaderValue::from_bytes(hop.as_bytes()).unwrap();
+                headers.append("x-forwarded-for", hop);
             }
             sender(peer, trusted, &headers).to_string()
         };
@@ -296,6 +301,7 @@ mod tests {
         assert_eq!(from(near, &[near], &["6.6.6.6, 1.2.3.4"]), "1.2.3.4", "the first is invented");
         assert_eq!(from(near, &[near, far], &["6.6.6.6, 1.2.3.4", "10.0.0.9"]), "1.2.3.4");
         assert_eq!(from(near, &[near], &["1.2.3.4, x"]), "127.0.0.1");
+        assert_eq!(from(near, &[near], &["6.6.6.6", "\u{ff}, 1.2.3.4"]), "127.0.0.1");
         assert_eq!(from(near, &[near], &[]), "127.0.0.1");
         assert_eq!(from(ip("::ffff:127.0.0.1"), &[near], &["1.2.3.4"]), "1.2.3.4");
     }

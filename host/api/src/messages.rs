@@ -24,7 +24,8 @@ pub(crate) fn message(engine: &Engine, event: &Event) -> Option<Value> {
             "currentTurn": 1, "maxTurns": STAGES,
         }),
         EventBody::StepStarted { step, title, .. } => update(engine, step, 0.0, title),
-        // Steps run side by side: only what moves the bar on is told, so that it does not jump.
+        // Steps run side by side: only those in a further stage are told, so that the bar does not
+        // jump.
         EventBody::StepProgress { step, fraction, activity }
             if engine.turn_of(step, *fraction) > engine.turn_of(step, 0.0) =>
         {
@@ -100,8 +101,18 @@ pub(crate) fn present_state(engine: &Engine, project: &Project, history: &[Event
             .and_then(|event| message(engine, event))
     };
     let preview = || last(|body| matches!(body, EventBody::PreviewReady { .. }));
-    let update =
-        || last(|body| matches!(body, EventBody::StepStarted { .. } | EventBody::RunStarted));
+    let update = || {
+        let moves = |body: &EventBody| {
+            matches!(
+                body,
+                EventBody::StepStarted { .. }
+                    | EventBody::StepProgress { .. }
+                    | EventBody::RunStarted
+            )
+        };
+        let mut newest_first = history.iter().rev().filter(|event| moves(&event.body));
+        newest_first.find_map(|event| message(engine, event))
+    };
     let paused = history.iter().rev().find_map(|event| match event.body {
         EventBody::RunPaused { .. } => Some(true),
         EventBody::RunResumed { .. } | EventBody::RunStarted => Some(false),

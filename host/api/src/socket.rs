@@ -199,10 +199,10 @@ async fn send_news(
         for event in &events {
             if let Some(message) = messages::message(&api.engine, event) {
                 send(socket, Message::text(message.to_string())).await?;
-            }
-            // Clients that know of numbers want them as fast as they come.
-            if let (None, Some(pause)) = (from.after, pause_after(&event.body)) {
-                tokio::time::sleep(pause).await;
+                // Clients that know of numbers want them as fast as they come.
+                if let (None, Some(pause)) = (from.after, pause_after(&event.body)) {
+                    tokio::time::sleep(pause).await;
+                }
             }
         }
     }
@@ -214,7 +214,9 @@ fn pause_after(body: &EventBody) -> Option<Duration> {
         // Chat bubbles of one millisecond share a key in it (§3.3).
         EventBody::PreviewReady { .. } => Some(Duration::from_millis(2)),
         // It draws some frames a second; a stage that is over before it drew was never shown.
-        EventBody::StepStarted { .. } => Some(Duration::from_millis(100)),
+        EventBody::StepStarted { .. } | EventBody::StepProgress { .. } => {
+            Some(Duration::from_millis(100))
+        }
         _ => None,
     }
 }

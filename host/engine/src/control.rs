@@ -330,9 +330,9 @@ impl Control {
         };
         // What cannot be done twice may have been done before.
         let Some(once) = once else { return Err(error.into()) };
-        match self.store.outcome_by_now(once).await? {
-            Some(outcome) => Ok(stored::<Run>(outcome.value)?.into()),
-            None => Err(error.into()),
+        match self.store.outcome_by_now(once).await {
+            Ok(Some(outcome)) => Ok(stored::<Run>(outcome.value)?.into()),
+            _ => Err(error.into()),
         }
     }
 

@@ -11,7 +11,7 @@ use gencode_core::{
 use gencode_store::{Claimed, Lease, Pause, StepCommit, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, field::Empty, info_span};
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
     Inner,
@@ -316,6 +316,11 @@ impl Driver {
         self.engine.store.finish_run(&self.hand.lease, status, &reason, vec![event]).await?;
         crash_point!("run.finish.after");
         self.engine.meters.run_ended(status.as_str());
+        let span = Span::current();
+        span.record("status", status.as_str());
+        if status == RunStatus::Failed {
+            span.record("otel.status_code", "ERROR");
+        }
         Ok(())
     }
 }
@@ -354,7 +359,11 @@ async fn tries(work: StepWork, mut begun: Option<Next>) -> Result<StepEnd, StepF
             let may_retry = number < step.max_attempts;
             step::run(Arc::new(attempt), &work.progress, may_retry).await
         };
-        let end = end.instrument(span.clone()).await?;
+        let end = end.instrument(span.clone()).await;
+        if end.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        let end = end?;
         if let StepEnd::Ended(status, ..) = &end {
             engine.meters.step_ended(&step.id, status.as_str());
             span.record("status", status.as_str());

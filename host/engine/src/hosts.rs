@@ -14,7 +14,7 @@ use gencode_core::{crash_point, event::EventBody, id::HostId, run::Generation};
 use gencode_store::{Claim, StoreError};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
-use tracing::{Instrument as _, info_span};
+use tracing::{Instrument as _, field::Empty, info_span};
 use ulid::Ulid;
 
 use crate::{EngineError, Inner, driver::Driver, hands::Hands, leftovers};
@@ -147,7 +147,14 @@ pub(crate) async fn work(engine: Arc<Inner>) {
             let Some(claimed) = claim(&engine).await else { break };
             let (inner, closing) = (Arc::clone(&engine), engine.closing.clone());
             let run = &claimed.run;
-            let span = info_span!("run", run = %run.id, project = %run.project, model = run.model);
+            let span = info_span!(
+                "run",
+                run = %run.id,
+                project = %run.project,
+                model = run.model,
+                status = Empty,
+                otel.status_code = Empty,
+            );
             let drive = async move {
                 let _place = place;
                 Driver::drive(inner, claimed, closing).await;

@@ -59,7 +59,7 @@ impl Engine {
             },
         };
         // One of several that came at once with the same key may have started it.
-        if let Some(known) = self.known_by_now(started.as_ref()).await? {
+        if let Some(known) = self.known(started.as_ref()).await? {
             return start_of(known);
         }
         if let Some(once) = started {
@@ -92,9 +92,12 @@ impl Engine {
         }
         let said = self.take_words(id, message, once.as_ref()).await;
         // Of several that came at once one was heard; the others are repeats of it.
-        match (said, self.known_by_now(once.as_ref()).await?) {
-            (_, Some(known)) => Ok(said_of(&known.label)),
-            (said, None) => said,
+        match said {
+            Ok(said) => Ok(said),
+            Err(error) => match self.known_by_now(once.as_ref()).await {
+                Ok(Some(known)) => Ok(said_of(&known.label)),
+                _ => Err(error),
+            },
         }
     }
 
@@ -163,9 +166,9 @@ impl Engine {
         let project = self.0.store.project(&run.project).await?;
         match self.begin(&project, run.kind, Some(id), once.as_ref()).await {
             Ok(run) => Ok(run),
-            Err(error) => match self.known_by_now(once.as_ref()).await? {
-                Some(known) => stored(known.value),
-                None => Err(error),
+            Err(error) => match self.known_by_now(once.as_ref()).await {
+                Ok(Some(known)) => stored(known.value),
+                _ => Err(error),
             },
         }
     }

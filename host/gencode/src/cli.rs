@@ -296,13 +296,14 @@ pub(crate) struct Serve {
     )]
     pub(crate) cors_origins: Vec<String>,
     /// Further names by which this host is called, separated by commas, for example behind a proxy.
-    /// Requests for other names are refused (DNS rebinding)
+    /// Requests for other names are refused (DNS rebinding). Only with tokens: who asks for such a
+    /// name is not on this machine
     #[arg(long, env = "GENCODE_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAMES")]
     pub(crate) allow_host: Vec<String>,
     /// Addresses of proxies before this host, separated by commas: what they say in
-    /// `X-Forwarded-For` counts as the sender of a request
+    /// `X-Forwarded-For` counts as the sender of a request. Only with tokens
     #[arg(long, env = "GENCODE_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESSES")]
-    pub(crate) trusted_proxies: Vec<std::net::IpAddr>,
+    pub(crate) trusted_proxies: Vec<String>,
     /// Most changes, and most starts of work, of one caller: a token, or an address without one.
     /// Twenty times as many may be looked at. `off` for no limit
     #[arg(long, env = "RATE_LIMIT", default_value = "100/minute", value_name = "COUNT/UNIT")]

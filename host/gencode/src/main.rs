@@ -48,10 +48,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.log_format,
         _ => cli::LogFormat::Text,
     };
-    let telemetry = match telemetry::start(&cli.global.log, format) {
-        Ok(telemetry) => telemetry,
-        Err(error) => return failed(&error),
-    };
+    let telemetry = telemetry::start(&cli.global.log, format);
     if let Err(error) = crash::arm() {
         return failed(&error);
     }

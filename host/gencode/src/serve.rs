@@ -1,6 +1,10 @@
 //! `gencode serve`: the API on this machine, and a loop that continues unfinished runs.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode};
+use std::{
+    io::Write as _,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, bail};
 use gencode_api::ApiConfig;
@@ -10,7 +14,7 @@ use crate::{
     cli::{Global, Serve},
     compose::{self, Purpose},
     config::Folders,
-    settings, token,
+    settings, telemetry, token,
 };
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCode> {
@@ -28,12 +32,14 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     if settings::text("MONGODB_URL").is_some() {
         tracing::warn!("MONGODB_URL is set, and nothing here uses MongoDB; see DATABASE_URL");
     }
+    // A collector that is set wrongly would be missed only when it is needed.
+    telemetry::collector()?;
     let folders = Folders::of(global)?;
     let config = ApiConfig {
         frontend_dist: serve.frontend_dist,
-        allowed_origins: serve.cors_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
-        allowed_hosts: serve.allow_host.iter().map(|name| name.trim().to_owned()).collect(),
-        trusted_proxies: serve.trusted_proxies,
+        allowed_origins: items(&serve.cors_origins).map(str::to_owned).collect(),
+        allowed_hosts: items(&serve.allow_host).map(str::to_owned).collect(),
+        trusted_proxies: proxies(&serve.trusted_proxies)?,
         beyond_loopback: !listen.ip().is_loopback(),
         rate_limit: serve.rate_limit,
     };
@@ -68,6 +74,21 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<ExitCod
     host.shut_down().await;
     served.context("the server ended")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Items of a list as it is written: an empty variable is a list without any.
+fn items(list: &[String]) -> impl Iterator<Item = &str> {
+    list.iter().map(|item| item.trim()).filter(|item| !item.is_empty())
+}
+
+/// Reads addresses.
+pub(crate) fn proxies(list: &[String]) -> anyhow::Result<Vec<IpAddr>> {
+    items(list)
+        .map(|item| match item.parse::<IpAddr>() {
+            Ok(address) => Ok(address.to_canonical()),
+            Err(_) => bail!("trusted proxies: `{item}` is not an IP address"),
+        })
+        .collect()
 }
 
 /// Resolves on Ctrl-C or SIGTERM. Listens from the call on, not only when it is waited for.

@@ -57,8 +57,8 @@ pub(crate) const SETTINGS: [Setting; 48] = [
     setting("server.port", &["PORT"], "8000", "Port on 127.0.0.1").argument("serve", "port"),
     setting("server.frontend-dist", &["FRONTEND_DIST_PATH"], "", "Folder of a built front end to serve at `/`").argument("serve", "frontend_dist"),
     setting("server.cors-origins", &["CORS_ORIGINS"], "http://localhost:5173,http://127.0.0.1:5173,http://localhost:8000,http://127.0.0.1:8000", "Origins that may call from a browser; never `*`").argument("serve", "cors_origins"),
-    setting("server.allowed-hosts", &["GENCODE_ALLOWED_HOSTS"], "", "Further names by which the host may be called").argument("serve", "allow_host"),
-    setting("server.trusted-proxies", &["GENCODE_TRUSTED_PROXIES"], "", "Addresses of proxies before the host, whose `X-Forwarded-For` counts").argument("serve", "trusted_proxies"),
+    setting("server.allowed-hosts", &["GENCODE_ALLOWED_HOSTS"], "", "Further names by which the host may be called. Only with tokens").argument("serve", "allow_host"),
+    setting("server.trusted-proxies", &["GENCODE_TRUSTED_PROXIES"], "", "Addresses of proxies before the host, whose `X-Forwarded-For` counts. Only with tokens").argument("serve", "trusted_proxies"),
     setting("server.rate-limit", &["RATE_LIMIT"], "100/minute", "Most changes, and most starts of work, of one caller; `off` for no limit").argument("serve", "rate_limit"),
     setting("log.level", &["GENCODE_LOG"], "warn", "How much the host says of its own work; `debug` where `DEBUG` is true").argument("", "log"),
     setting("log.format", &["GENCODE_LOG_FORMAT"], "text", "Form of the log of `gencode serve`: `text` or `json`").argument("serve", "log_format"),
@@ -135,10 +135,12 @@ impl File {
                 .with_context(|| format!("GENCODE_CONFIG: cannot read `{}`", path.display()))?;
             return Self::parse(path, &text);
         }
-        let of_user = match env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
-            Some(dir) => PathBuf::from(dir),
-            None => match env::var_os("HOME").filter(|dir| !dir.is_empty()) {
-                Some(home) => PathBuf::from(home).join(".config"),
+        // A relative one would be below the folder it is started in, and counts for nothing (XDG).
+        let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let of_user = match absolute("XDG_CONFIG_HOME") {
+            Some(dir) => dir,
+            None => match absolute("HOME") {
+                Some(home) => home.join(".config"),
                 None => return Ok(Self::default()),
             },
         };

@@ -3,12 +3,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context as _, bail};
+use axum::http::{HeaderName, HeaderValue};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::{
     Resource,
     trace::{SdkTracer, SdkTracerProvider},
 };
+use percent_encoding::percent_decode_str;
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
@@ -16,20 +18,25 @@ use tracing_subscriber::{
 
 use crate::{cli::LogFormat, settings::text};
 
-/// How long one transmission may take, and how long the last ones may hold the exit.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// How long the sender of spans may take to end when it has nothing left to do.
+const GRACE: Duration = Duration::from_millis(100);
 
-/// Sends spans to a collector until it is dropped, which takes up to [`DEADLINE`].
+/// Sends spans to a collector until it is dropped, which waits up to five seconds for the last ones.
 ///
 /// It works on a thread of its own and must be dropped outside the runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 
-/// Begins to write log lines and, where a collector is set, to send it spans.
+/// Begins to write log lines and, where a collector is set, to send it spans. One that is set wrongly
+/// stops no command; those that must not go on without ask [`collector`].
 ///
 /// Log lines go to standard error; standard output belongs to results.
-pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<Telemetry> {
-    let provider = collector()?.map(provider).transpose()?;
+pub(crate) fn start(filter: &str, format: LogFormat) -> Telemetry {
+    let provider = collector().and_then(|collector| collector.map(provider).transpose());
+    let (provider, mistake) = match provider {
+        Ok(provider) => (provider, None),
+        Err(mistake) => (None, Some(mistake)),
+    };
     let filter = EnvFilter::try_new(level(filter)).unwrap_or_else(|_| EnvFilter::new("warn"));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -42,19 +49,30 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<Telemetry
             .with_tracer(tracer)
             .with_location(false)
             .with_threads(false)
-            .with_filter(filter_fn(|of| of.is_span() && of.target().starts_with("gencode")))
+            .with_filter(filter_fn(is_work))
     });
     // A second subscriber would be a bug of this program, not of its user.
     let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
-    Ok(Telemetry(provider))
+    if let Some(mistake) = mistake {
+        tracing::warn!("no spans are sent: {mistake:#}");
+    }
+    Telemetry(provider)
+}
+
+/// Runs, steps and calls; not the requests of the API, which are counted (`/metrics`).
+fn is_work(of: &tracing::Metadata<'_>) -> bool {
+    of.is_span() && of.target().starts_with("gencode") && !of.target().starts_with("gencode_api")
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let Some(provider) = self.0.take() else { return };
-        if let Err(error) = provider.shutdown_with_timeout(DEADLINE) {
+        // Its own limit is five seconds.
+        if let Err(error) = provider.force_flush() {
             tracing::warn!(%error, "the last spans did not reach the collector");
         }
+        // What it still has it could not send.
+        let _ended = provider.shutdown_with_timeout(GRACE);
     }
 }
 
@@ -71,7 +89,7 @@ pub(crate) struct Collector {
     /// Whole address, with its path.
     traces: String,
     headers: HashMap<String, String>,
-    service: String,
+    service: Option<String>,
 }
 
 /// The collector that is set, if one is.
@@ -88,11 +106,18 @@ pub(crate) fn collector() -> anyhow::Result<Option<Collector>> {
     Ok(Some(Collector {
         traces,
         headers: headers(&text("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default())?,
-        service: text("OTEL_SERVICE_NAME").unwrap_or_else(|| "gencode".to_owned()),
+        service: match text("OTEL_SERVICE_NAME") {
+            None if text("OTEL_RESOURCE_ATTRIBUTES")
+                .is_some_and(|all| all.contains("service.name=")) =>
+            {
+                None
+            }
+            named => Some(named.unwrap_or_else(|| "gencode".to_owned())),
+        },
     }))
 }
 
-/// Reads `name=value,name=value`.
+/// Reads `name=value,name=value`, with values percent-encoded as OpenTelemetry has them.
 fn headers(written: &str) -> anyhow::Result<HashMap<String, String>> {
     written
         .split(',')
@@ -102,7 +127,11 @@ fn headers(written: &str) -> anyhow::Result<HashMap<String, String>> {
             let (name, value) = header
                 .split_once('=')
                 .context("OTEL_EXPORTER_OTLP_HEADERS: expected `name=value,name=value`")?;
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
+            let (name, value) = (name.trim(), percent_decode_str(value.trim()).decode_utf8_lossy());
+            if name.parse::<HeaderName>().is_err() || HeaderValue::from_str(&value).is_err() {
+                bail!("OTEL_EXPORTER_OTLP_HEADERS: `{name}` or its value cannot be a header");
+            }
+            Ok((name.to_owned(), value.into_owned()))
         })
         .collect()
 }
@@ -113,11 +142,15 @@ fn provider(to: Collector) -> anyhow::Result<SdkTracerProvider> {
         .with_http()
         .with_endpoint(&to.traces)
         .with_headers(to.headers)
-        .with_timeout(DEADLINE)
         .build()
         .with_context(|| format!("cannot send spans to `{}`", to.traces))?;
-    let resource = Resource::builder().with_service_name(to.service).build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    let resource = Resource::builder();
+    let resource = match to.service {
+        Some(name) => resource.with_service_name(name),
+        None => resource,
+    };
+    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
+    Ok(provider.with_resource(resource.build()).build())
 }
 
 #[cfg(test)]
@@ -126,11 +159,15 @@ mod tests {
 
     #[test]
     fn headers_are_pairs() {
-        let read = headers("authorization=Basic abc==, x-team = a ,").unwrap();
+        let read = headers("authorization=Basic%20abc==, x-team = a ,").unwrap();
         assert_eq!(read["authorization"], "Basic abc==");
         assert_eq!(read["x-team"], "a");
         assert_eq!(read.len(), 2);
         let said = headers("secret-without-name").unwrap_err().to_string();
         assert!(said.contains("name=value") && !said.contains("secret-without"), "{said}");
+        for wrong in ["a b=c", "x=secret%0Avalue"] {
+            let said = headers(wrong).unwrap_err().to_string();
+            assert!(said.contains("cannot be a header") && !said.contains("secret"), "{said}");
+        }
     }
 }
