@@ -107,6 +107,7 @@ async fn a_recovery_that_loses_its_database_is_done_when_that_is_back() {
     host.signal(Signal::SIGCONT);
     tokio::time::sleep(AWAY).await;
     start(&server).await;
+    host.serves().await;
     claimed(&world, Instant::now(), "recovery").await;
     world::completed(&host, &id).await;
     host.end().await;

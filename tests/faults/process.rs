@@ -44,6 +44,9 @@ impl Boot {
     }
 }
 
+/// What a host says when it serves, before its address.
+const SERVES: &str = "gencode serves ";
+
 /// A `gencode serve`.
 pub(crate) struct Host {
     child: Child,
@@ -90,14 +93,25 @@ impl Host {
             lines: heard,
             _reader: reader,
         };
-        if !host.says("gencode serves ").await {
+        // It takes up runs beside its start, and may stop itself at a point of that before it serves.
+        if !host.says_one(&[SERVES, "gencode stops at "]).await {
             host.died().await;
             return Boot::Killed(host.log());
         }
-        let log = host.log();
-        let (_, rest) = log.split_once("gencode serves ").unwrap();
-        rest.split(' ').next().unwrap().clone_into(&mut host.url);
+        host.note_address();
         Boot::Up(host)
+    }
+
+    /// Waits until it serves: after [`Host::boot`] it may have stopped itself before that.
+    pub(crate) async fn serves(&mut self) {
+        assert!(self.says(SERVES).await, "{}", self.log());
+        self.note_address();
+    }
+
+    fn note_address(&mut self) {
+        if let Some((_, rest)) = self.log().split_once(SERVES) {
+            rest.split(' ').next().unwrap().clone_into(&mut self.url);
+        }
     }
 
     /// Everything it wrote so far.
@@ -107,18 +121,27 @@ impl Host {
 
     /// Waits until it has written this; `false` if it ended instead.
     pub(crate) async fn says(&mut self, what: &str) -> bool {
+        self.says_one(&[what]).await
+    }
+
+    /// Waits until it has written one of these; `false` if it ended instead.
+    async fn says_one(&mut self, what: &[&str]) -> bool {
+        let said = |log: &Mutex<String>| {
+            let log = log.lock().unwrap();
+            what.iter().any(|what| log.contains(what))
+        };
         let wait = async {
             loop {
-                if self.log.lock().unwrap().contains(what) {
+                if said(&self.log) {
                     return true;
                 }
                 if self.lines.changed().await.is_err() {
-                    return self.log.lock().unwrap().contains(what);
+                    return said(&self.log);
                 }
             }
         };
         let said = timeout(SOON, wait).await;
-        said.unwrap_or_else(|_| panic!("the host never said `{what}`: {}", self.log()))
+        said.unwrap_or_else(|_| panic!("the host never said one of {what:?}: {}", self.log()))
     }
 
     /// Waits for its death, which must be by `SIGKILL`.
