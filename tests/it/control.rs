@@ -295,6 +295,9 @@ async fn a_request_with_a_key_is_done_once() {
 
     let run = id_of(&server.run_of(&project).await);
     let path = format!("/api/v1/runs/{run}/cancel");
+    let pause = format!("/api/v1/runs/{run}/pause");
+    let (status, error) = server.post_once(&pause, "start-1", &json!({})).await;
+    assert_eq!(status, 409, "a key belongs to one request: {error}");
     let stopped = server.post_once(&path, "stop-1", &json!({})).await;
     assert_eq!(stopped.0, 200, "{}", stopped.1);
     let retry = format!("/api/v1/runs/{run}/retry");

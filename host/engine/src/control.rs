@@ -330,9 +330,11 @@ impl Control {
         };
         // What cannot be done twice may have been done before.
         let Some(once) = once else { return Err(error.into()) };
-        match self.store.outcome_by_now(once).await {
-            Ok(Some(outcome)) => Ok(stored::<Run>(outcome.value)?.into()),
-            _ => Err(error.into()),
+        match (self.store.outcome_by_now(once).await, error) {
+            (Ok(Some(outcome)), _) => Ok(stored::<Run>(outcome.value)?.into()),
+            // The key is another request's.
+            (Err(why), StoreError::Repeated) => Err(why.into()),
+            (_, error) => Err(error.into()),
         }
     }
 

@@ -94,10 +94,7 @@ impl Engine {
         // Of several that came at once one was heard; the others are repeats of it.
         match said {
             Ok(said) => Ok(said),
-            Err(error) => match self.known_by_now(once.as_ref()).await {
-                Ok(Some(known)) => Ok(said_of(&known.label)),
-                _ => Err(error),
-            },
+            Err(error) => Ok(said_of(&self.known_or(error, once.as_ref()).await?.label)),
         }
     }
 
@@ -166,10 +163,7 @@ impl Engine {
         let project = self.0.store.project(&run.project).await?;
         match self.begin(&project, run.kind, Some(id), once.as_ref()).await {
             Ok(run) => Ok(run),
-            Err(error) => match self.known_by_now(once.as_ref()).await {
-                Ok(Some(known)) => stored(known.value),
-                _ => Err(error),
-            },
+            Err(error) => stored(self.known_or(error, once.as_ref()).await?.value),
         }
     }
 
@@ -181,6 +175,20 @@ impl Engine {
         match once {
             Some(once) => Ok(self.0.store.outcome_by_now(once).await?),
             None => Ok(None),
+        }
+    }
+
+    /// What a request that could not be done was answered when it came before, or why it cannot be.
+    async fn known_or(
+        &self,
+        error: EngineError,
+        once: Option<&Once>,
+    ) -> Result<Outcome, EngineError> {
+        match self.known_by_now(once).await {
+            Ok(Some(known)) => Ok(known),
+            // Its key is another request's.
+            Err(why @ EngineError::Busy(_)) => Err(why),
+            _ => Err(error),
         }
     }
 
