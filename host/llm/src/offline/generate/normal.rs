@@ -143,11 +143,14 @@ fn clean_relations(intent: &mut Intent, renamed: &HashMap<String, String>) {
         let raw = match relation.name.trim() {
             "" if many => target_plural.clone(),
             "" => names::snake(&relation.target),
-            name if many => name.to_owned(),
-            name => name.strip_suffix("_id").unwrap_or(name).to_owned(),
+            name => name.to_owned(),
         };
         let source = names::snake(&relation.source);
         relation.name = names::safe_identifier(&raw, &source);
+        // The column's name is made from it, however it was written.
+        while !many && let Some(bare) = relation.name.strip_suffix("_id") {
+            relation.name = names::safe_identifier(bare, &source);
+        }
         if has_accounts && matches!(relation.name.as_str(), "owner" | "owners") {
             // With accounts, `owner_id` says whose record it is.
             relation.name = format!("{source}_{}", relation.name);
