@@ -5,49 +5,50 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Uri},
+};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value as Any},
     trace::v1::{Span, Status, status::StatusCode},
 };
 use prost::Message as _;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::host::Data;
+
+/// One request to a collector.
+struct Sent {
+    path: String,
+    headers: HeaderMap,
+    spans: ExportTraceServiceRequest,
+}
 
 /// A collector that keeps what it gets.
 struct Collector {
     address: String,
-    got: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
-    /// Heads of the requests: their first lines and headers.
-    heads: Arc<Mutex<Vec<String>>>,
-    _serving: JoinSet<()>,
+    got: Arc<Mutex<Vec<Sent>>>,
+    _server: JoinSet<()>,
 }
 
 impl Collector {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let (got, heads) = (Arc::default(), Arc::default());
-        let (all, firsts) = (Arc::clone(&got), Arc::clone(&heads));
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(answer(stream, Arc::clone(&all), Arc::clone(&firsts)));
-            }
-        });
-        Self { address, got, heads, _serving: serving }
+        let got = Arc::default();
+        let app = Router::new().fallback(keep).with_state(Arc::clone(&got));
+        let server = async move { axum::serve(listener, app).await.unwrap() };
+        Self { address, got, _server: JoinSet::from_iter([server]) }
     }
 
     /// Everything it got, with the attributes of who sent it.
     fn spans(&self) -> Vec<(BTreeMap<String, String>, Span)> {
         let got = self.got.lock().unwrap();
-        let sent = got.iter().flat_map(|request| &request.resource_spans);
+        let sent = got.iter().flat_map(|sent| &sent.spans.resource_spans);
         sent.flat_map(|from| {
             let sender = attributes(&from.resource.as_ref().unwrap().attributes);
             let spans = from.scope_spans.iter().flat_map(|scope| scope.spans.clone());
@@ -57,35 +58,9 @@ impl Collector {
     }
 }
 
-/// Answers the requests of one connection.
-async fn answer(
-    mut stream: TcpStream,
-    got: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
-    heads: Arc<Mutex<Vec<String>>>,
-) {
-    let mut read = Vec::new();
-    loop {
-        let end = loop {
-            if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n") {
-                break at + 4;
-            }
-            if stream.read_buf(&mut read).await.unwrap() == 0 {
-                return;
-            }
-        };
-        let head = String::from_utf8(read[..end].to_vec()).unwrap().to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let length: usize = length.unwrap().trim().parse().unwrap();
-        while read.len() < end + length {
-            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "the body is cut off");
-        }
-        let body: Vec<u8> = read.drain(..end + length).skip(end).collect();
-        got.lock().unwrap().push(ExportTraceServiceRequest::decode(&*body).unwrap());
-        heads.lock().unwrap().push(head);
-        let reply =
-            "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(reply.as_bytes()).await.unwrap();
-    }
+async fn keep(State(got): State<Arc<Mutex<Vec<Sent>>>>, uri: Uri, headers: HeaderMap, body: Bytes) {
+    let spans = ExportTraceServiceRequest::decode(body).unwrap();
+    got.lock().unwrap().push(Sent { path: uri.path().to_owned(), headers, spans });
 }
 
 fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
@@ -113,10 +88,11 @@ async fn a_collector_gets_a_span_of_every_step_plugin_call_and_model_call() {
     let (output, summary) = data.new_json(request, &[]).await;
     assert!(output.status.success(), "{summary:#}");
 
-    let heads = collector.heads.lock().unwrap().clone();
-    assert!(!heads.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    for head in &heads {
-        assert!(head.starts_with("post /v1/traces ") && head.contains("x-team: crew"), "{head}");
+    for sent in collector.got.lock().unwrap().iter() {
+        assert_eq!(
+            (&*sent.path, &sent.headers["x-team"]),
+            ("/v1/traces", &"crew".parse().unwrap())
+        );
     }
     let all = collector.spans();
     for (sender, span) in &all {
