@@ -14,7 +14,7 @@ use gencode_core::{
     time::iso,
 };
 use gencode_runtime::{HostReply, types::HostError};
-use gencode_store::{Once, Store, StoreError, Wanted};
+use gencode_store::{Once, Outcome, Store, StoreError, Wanted};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -328,14 +328,8 @@ impl Control {
             Ok(run) => return Ok(run.into()),
             Err(error) => error,
         };
-        // What cannot be done twice may have been done before.
-        let Some(once) = once else { return Err(error.into()) };
-        match (self.store.outcome_by_now(once).await, error) {
-            (Ok(Some(outcome)), _) => Ok(stored::<Run>(outcome.value)?.into()),
-            // The key is another request's.
-            (Err(why), StoreError::Repeated) => Err(why.into()),
-            (_, error) => Err(error.into()),
-        }
+        let known = known_or(&self.store, once, error.into()).await?;
+        Ok(stored::<Run>(known.value)?.into())
     }
 
     fn tell_host(&self, run: Option<RunId>) {
@@ -354,6 +348,22 @@ pub(crate) fn once(key: Key<'_>, label: &'static str, asked: &impl Serialize) ->
     // A struct of strings and numbers cannot fail to serialize; an empty text is a digest as well.
     let asked = serde_json::to_vec(&(label, asked)).unwrap_or_default();
     Some(Once { key, digest: Digest::of(&asked), label })
+}
+
+/// What a request that could not be done was answered when it came before, perhaps at the same time
+/// as this one; else why it cannot be done.
+pub(crate) async fn known_or(
+    store: &Store,
+    once: Option<&Once>,
+    error: EngineError,
+) -> Result<Outcome, EngineError> {
+    let Some(once) = once else { return Err(error) };
+    match store.outcome_by_now(once).await {
+        Ok(Some(known)) => Ok(known),
+        // Its key is another request's.
+        Err(why @ StoreError::Conflict(_)) => Err(why.into()),
+        _ => Err(error),
+    }
 }
 
 /// An answer as the journal keeps it.

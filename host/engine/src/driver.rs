@@ -89,11 +89,18 @@ impl Driver {
             tracing::error!(run = %run.id, "steps of the run did not end in time");
         }
         drop(running);
+        let span = Span::current();
         match stop {
             Stop::Done => engine.recover_from_setbacks(run.id),
             Stop::Lost => tracing::info!(run = %run.id, "the run has another owner now"),
-            Stop::Broken(failure) => ending::broken(&engine, &lease, &run, failure).await,
-            Stop::Wanted(reason) => ending::stopped(&engine, &run, &reason).await,
+            Stop::Broken(failure) => {
+                span.record("otel.status_code", "ERROR");
+                ending::broken(&engine, &lease, &run, failure).await;
+            }
+            Stop::Wanted(reason) => {
+                span.record("status", RunStatus::Stopped.as_str());
+                ending::stopped(&engine, &run, &reason).await;
+            }
             Stop::Closing => return ending::released(&engine, &lease).await,
         }
         drop(held);

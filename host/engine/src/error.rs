@@ -82,6 +82,9 @@ impl From<StoreError> for EngineError {
         match error {
             StoreError::Full { .. } => Self::StorageFull,
             StoreError::Conflict(why) => Self::Busy(why),
+            StoreError::Repeated => {
+                Self::Busy("a request with this idempotency key is being done".to_owned())
+            }
             error @ (StoreError::Busy { .. } | StoreError::Unavailable { .. }) => {
                 tracing::warn!(%error, "a request could not be done");
                 Self::Unavailable

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Engine, EngineError,
-    control::{Key, once},
+    control::{Key, known_or, once},
     costs::Costs,
     files::{self, Node},
     starts::stored,
@@ -94,10 +94,8 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
-        if let Some(known) = self.known_by_now(once.as_ref()).await? {
-            return stored(known.value);
-        }
-        Err(EngineError::Busy(format!("no free id was found for a project `{slug}`")))
+        let none = EngineError::Busy(format!("no free id was found for a project `{slug}`"));
+        stored(known_or(&self.0.store, once.as_ref(), none).await?.value)
     }
 
     /// The project.

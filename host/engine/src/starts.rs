@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Engine, EngineError, Said, Start,
-    control::{self, Key, once},
+    control::{self, Key, known_or, once},
 };
 
 /// Labels under which what was said is kept.
@@ -49,11 +49,9 @@ impl Engine {
             _ => match self.start(&project, RunKind::Build, None, started.as_ref()).await {
                 Ok(run) => return Ok(Start::Started(run)),
                 Err(StartError::AlreadyRunning(run)) => Start::AlreadyRunning(*run),
-                Err(StartError::Store(StoreError::Repeated)) => {
-                    return match self.known_by_now(started.as_ref()).await? {
-                        Some(known) => start_of(known),
-                        None => Err(EngineError::Unavailable),
-                    };
+                Err(StartError::Store(error @ StoreError::Repeated)) => {
+                    let known = known_or(&self.0.store, started.as_ref(), error.into()).await?;
+                    return start_of(known);
                 }
                 Err(error) => return Err(refusal(error)),
             },
@@ -94,7 +92,7 @@ impl Engine {
         // Of several that came at once one was heard; the others are repeats of it.
         match said {
             Ok(said) => Ok(said),
-            Err(error) => Ok(said_of(&self.known_or(error, once.as_ref()).await?.label)),
+            Err(error) => Ok(said_of(&known_or(&self.0.store, once.as_ref(), error).await?.label)),
         }
     }
 
@@ -163,32 +161,7 @@ impl Engine {
         let project = self.0.store.project(&run.project).await?;
         match self.begin(&project, run.kind, Some(id), once.as_ref()).await {
             Ok(run) => Ok(run),
-            Err(error) => stored(self.known_or(error, once.as_ref()).await?.value),
-        }
-    }
-
-    /// What a request was answered that came at the same time as this one and was first.
-    pub(crate) async fn known_by_now(
-        &self,
-        once: Option<&Once>,
-    ) -> Result<Option<Outcome>, EngineError> {
-        match once {
-            Some(once) => Ok(self.0.store.outcome_by_now(once).await?),
-            None => Ok(None),
-        }
-    }
-
-    /// What a request that could not be done was answered when it came before, or why it cannot be.
-    async fn known_or(
-        &self,
-        error: EngineError,
-        once: Option<&Once>,
-    ) -> Result<Outcome, EngineError> {
-        match self.known_by_now(once).await {
-            Ok(Some(known)) => Ok(known),
-            // Its key is another request's.
-            Err(why @ EngineError::Busy(_)) => Err(why),
-            _ => Err(error),
+            Err(error) => stored(known_or(&self.0.store, once.as_ref(), error).await?.value),
         }
     }
 
